@@ -1,0 +1,1 @@
+//! The controllers, a file each: what keeps the observed state near the desired one.

@@ -1,0 +1,1 @@
+//! Topologies (TOML) and manifests (YAML) to plain Kubernetes objects.

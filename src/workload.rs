@@ -1,0 +1,1 @@
+//! The built-in workload: what runs inside the built-in image.
