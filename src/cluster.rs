@@ -129,6 +129,11 @@ impl Cluster {
             Input::Pause(paused) => self.paused = *paused,
             Input::Continue | Input::StepOne => {}
             Input::Runtime(_) | Input::Fault(_) => {
+                if let Input::Runtime(reports) = input {
+                    reports
+                        .iter()
+                        .for_each(|report| self.store.world.note(report));
+                }
                 for index in 0..self.components.len() {
                     self.with_context(index, cause, &mut output.effects, |component, cx| {
                         component.input(input, cx);

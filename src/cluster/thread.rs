@@ -60,9 +60,16 @@ pub struct Handle {
     messages: SyncSender<Message>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     published: watch::Receiver<u64>,
+    clock: Arc<ArcSwap<Clock>>,
 }
 
 impl Handle {
+    /// Virtual time now. A snapshot's own time is that of the last step.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.clock.load().now()
+    }
+
     /// The newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -107,6 +114,7 @@ impl Handle {
 }
 
 /// Virtual time as it follows wall time.
+#[derive(Clone, Copy)]
 struct Clock {
     /// Virtual time at `since`.
     base: Time,
@@ -115,13 +123,19 @@ struct Clock {
 }
 
 impl Clock {
-    fn now(&mut self) -> Time {
-        let wall = Instant::now();
-        let passed = wall - self.since;
-        self.since = wall;
-        if !self.stopped && passed <= LONGEST_GAP {
-            self.base = self.base + passed;
+    fn now(&self) -> Time {
+        let passed = self.since.elapsed();
+        if self.stopped || passed > LONGEST_GAP {
+            self.base
+        } else {
+            self.base + passed
         }
+    }
+
+    /// Counts from now on.
+    fn advance(&mut self) -> Time {
+        self.base = self.now();
+        self.since = Instant::now();
         self.base
     }
 }
@@ -129,6 +143,7 @@ impl Clock {
 struct Loop {
     cluster: Cluster,
     clock: Clock,
+    shared_clock: Arc<ArcSwap<Clock>>,
     simulated: Box<dyn VirtualRuntime>,
     real: CallSink,
     journal: Option<Journal<Box<dyn Write + Send>>>,
@@ -150,19 +165,22 @@ pub fn spawn(
     let (messages, inbox) = sync_channel(INPUT_LIMIT);
     let snapshot = Arc::new(ArcSwap::from_pointee(cluster.snapshot()));
     let (published, subscription) = watch::channel(0);
-    let handle = Handle {
-        messages,
-        snapshot: Arc::clone(&snapshot),
-        published: subscription,
-    };
     let clock = Clock {
         base: cluster.now(),
         since: Instant::now(),
         stopped: false,
     };
+    let shared_clock = Arc::new(ArcSwap::from_pointee(clock));
+    let handle = Handle {
+        messages,
+        snapshot: Arc::clone(&snapshot),
+        published: subscription,
+        clock: Arc::clone(&shared_clock),
+    };
     let main = Loop {
         cluster,
         clock,
+        shared_clock,
         simulated,
         real,
         journal,
@@ -179,7 +197,7 @@ pub fn spawn(
 impl Loop {
     fn run(mut self, inbox: &Receiver<Message>) -> Cluster {
         loop {
-            let now = self.clock.now();
+            let now = self.tick();
             let reports = self.simulated.poll(now);
             if !reports.is_empty() {
                 self.step(Input::Runtime(reports), None);
@@ -194,8 +212,14 @@ impl Loop {
         }
     }
 
+    fn tick(&mut self) -> Time {
+        let now = self.clock.advance();
+        self.shared_clock.store(Arc::new(self.clock));
+        now
+    }
+
     /// How long nothing is due.
-    fn wait(&mut self) -> Duration {
+    fn wait(&self) -> Duration {
         let now = self.clock.now();
         let due = [self.deadline, self.simulated.next_deadline()]
             .into_iter()
@@ -206,9 +230,10 @@ impl Loop {
     }
 
     fn step(&mut self, input: Input, reply: Option<SyncSender<Reply>>) {
-        let now = self.clock.now();
+        let now = self.tick();
         if let Input::Pause(paused) = input {
             self.clock.stopped = paused;
+            self.tick();
         }
         if let Some(journal) = &mut self.journal
             && let Err(error) = journal.push(now, &input)

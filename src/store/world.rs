@@ -4,7 +4,10 @@ use std::fmt;
 
 use imbl::OrdMap;
 
-use super::runtime::{ContainerId, Exit, SandboxId};
+use super::{
+    config::RuntimeKind,
+    runtime::{ContainerId, Exit, Report, SandboxId},
+};
 use crate::api::{Name, Time};
 
 /// Whether a machine has power.
@@ -56,11 +59,34 @@ pub struct World {
     pub containers: OrdMap<ContainerId, (Name, ContainerTruth)>,
     /// Slow preparations under way: what, done, total.
     pub progress: OrdMap<Name, (u64, u64)>,
-    /// Why an engine cannot be reached, if it cannot.
-    pub engine_down: Option<Name>,
+    /// The runtimes that were looked for: whether each can be reached, and what it is or why it cannot.
+    pub engines: OrdMap<RuntimeKind, (bool, Name)>,
 }
 
 impl World {
+    /// Notes what a report says of the runtimes themselves.
+    pub fn note(&mut self, report: &Report) {
+        match report {
+            Report::Progress { what, done, total } if done >= total => {
+                self.progress.remove(what);
+            }
+            Report::Progress { what, done, total } => {
+                self.progress.insert(what.clone(), (*done, *total));
+            }
+            Report::Engine {
+                runtime,
+                up,
+                message,
+            } => {
+                self.engines
+                    .insert(*runtime, (*up, message.as_str().into()));
+            }
+            Report::Answer { .. }
+            | Report::ContainerExited { .. }
+            | Report::SandboxExited { .. } => {}
+        }
+    }
+
     /// Whether the machine is on (nodes of which nothing is known are not).
     #[must_use]
     pub fn is_on(&self, node: &str) -> bool {

@@ -1,1 +1,182 @@
-//! sim
+//! Deterministic simulation: whole clusters under random faults, by seed, with invariants checked whenever the queues
+//! are empty, and convergence at the end.
+//!
+//! `KUBEPLAY_SEEDS=1000` runs more seeds, `KUBEPLAY_SEED=17` one. A failure prints its seed and writes the journal of
+//! its inputs, which `kubeplay replay` takes again.
+
+mod actions;
+mod invariants;
+mod scenario;
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use kubeplay::{
+    cluster::journal,
+    store::{Defect, Input},
+};
+
+use scenario::Scenario;
+
+/// What went wrong in a run.
+#[derive(Debug)]
+pub struct Violation {
+    pub seed: u64,
+    pub at: String,
+    pub what: String,
+    pub journal: Vec<u8>,
+}
+
+impl Violation {
+    /// Writes the journal and says what is needed to see the failure again.
+    fn describe(&self) -> String {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sim");
+        let path = folder.join(format!("seed-{}.journal", self.seed));
+        let written = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&path, &self.journal))
+            .map_or_else(
+                |error| format!("not written: {error}"),
+                |()| path.display().to_string(),
+            );
+        format!(
+            "seed {} at {}: {}\n  journal: {written}",
+            self.seed, self.at, self.what
+        )
+    }
+}
+
+/// A journal that is kept in memory until it is needed.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Memory {
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable)
+        .ok()
+        .and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn clusters_keep_their_invariants_under_random_faults() {
+    let seeds = match number("KUBEPLAY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..number("KUBEPLAY_SEEDS").unwrap_or(300) + 1,
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let failures = Mutex::new(Vec::new());
+    let totals = Mutex::new((0u64, 0u64));
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (failures, totals, seeds) = (&failures, &totals, seeds.clone());
+            scope.spawn(move || {
+                for seed in seeds.filter(|seed| seed % threads == thread) {
+                    match Scenario::run(seed, None) {
+                        Ok(run) => {
+                            let mut totals = totals.lock().unwrap();
+                            totals.0 += run.steps;
+                            totals.1 += run.faults;
+                        }
+                        Err(violation) => failures.lock().unwrap().push(violation),
+                    }
+                }
+            });
+        }
+    });
+    let (steps, faults) = *totals.lock().unwrap();
+    println!(
+        "{} seeds, {steps} steps, {faults} faults and changes",
+        seeds.end - seeds.start
+    );
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort_by_key(|violation| violation.seed);
+    let texts: Vec<_> = failures.iter().take(5).map(Violation::describe).collect();
+    assert!(
+        failures.is_empty(),
+        "{} seeds fail\n{}",
+        failures.len(),
+        texts.join("\n")
+    );
+    assert!(faults > 0, "the runs had no faults: they prove nothing");
+}
+
+#[test]
+fn every_planted_defect_is_caught() {
+    const DEFECTS: [Defect; 11] = [
+        Defect::FitIgnored,
+        Defect::BindsTwice,
+        Defect::WakeLost,
+        Defect::UnreadyEndpoints,
+        Defect::ReplicaTooMany,
+        Defect::UnavailableIgnored,
+        Defect::SilenceUnnoticed,
+        Defect::NobodyEvicted,
+        Defect::ContainersTwice,
+        Defect::ExitUnheard,
+        Defect::OrphansKept,
+    ];
+    let mut escaped = Vec::new();
+    for defect in DEFECTS {
+        match (1..=40).find_map(|seed| Scenario::run(seed, Some(defect)).err()) {
+            Some(violation) => {
+                println!(
+                    "{defect:?}: caught by seed {} at {}: {}",
+                    violation.seed, violation.at, violation.what
+                );
+            }
+            None => escaped.push(defect),
+        }
+    }
+    assert!(escaped.is_empty(), "not caught in 40 seeds: {escaped:?}");
+}
+
+#[test]
+fn a_journal_replays_to_the_same_state() {
+    for seed in [3, 14, 159] {
+        let run = Scenario::run(seed, None)
+            .unwrap_or_else(|violation| panic!("{}", violation.describe()));
+        let replayed = journal::replay(run.journal.as_slice()).unwrap();
+        assert_eq!(replayed.state_hash(), run.state_hash, "seed {seed}");
+        assert_eq!(replayed.now(), run.end, "seed {seed}");
+    }
+}
+
+#[test]
+fn two_runs_of_a_seed_are_the_same_and_of_two_seeds_are_not() {
+    let hash = |seed| {
+        Scenario::run(seed, None)
+            .map(|run| run.state_hash)
+            .map_err(|violation| violation.describe())
+    };
+    assert_eq!(hash(21), hash(21));
+    assert_ne!(hash(21), hash(22));
+}
+
+#[test]
+fn a_clone_of_a_cluster_goes_its_own_way_and_the_same_way() {
+    let mut drive = Scenario::settled(5);
+    let mut twin = drive.cluster.clone();
+    let at = drive.now();
+    let input = Input::Continue;
+    twin.step(at, &input);
+    drive.cluster.step(at, &input);
+    assert_eq!(twin.state_hash(), drive.cluster.state_hash());
+}
