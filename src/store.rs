@@ -23,7 +23,7 @@ pub mod timing;
 pub mod world;
 pub mod write;
 
-pub use component::{Component, Context, Outcome, Reconciler, Runner, WakeUp};
+pub use component::{Component, Context, EventReport, Outcome, Reconciler, Runner, WakeUp};
 pub use config::{Config, Defect, RuntimeKind};
 pub use decision::Decision;
 pub use incident::Incident;

@@ -34,6 +34,8 @@ pub struct Event {
     /// `involvedObject`.
     pub regarding: ObjectRef,
     pub regarding_uid: Uid,
+    /// `involvedObject.fieldPath`: the part of the object that it is about (`spec.containers{app}`).
+    pub field_path: Option<Name>,
     pub event_type: EventType,
     pub reason: Name,
     pub message: Name,
@@ -59,6 +61,7 @@ impl Event {
                 name: Some(self.regarding.key.name.to_string()),
                 namespace: (!namespace.is_empty()).then(|| namespace.to_string()),
                 uid: Some(self.regarding_uid.to_string()),
+                field_path: self.field_path.as_deref().map(str::to_owned),
                 ..Default::default()
             },
             type_: Some(self.event_type.as_str().to_owned()),
@@ -101,6 +104,7 @@ impl From<core::Event> for Event {
                 .uid
                 .and_then(|uid| uid.parse().ok())
                 .unwrap_or(Uid::NONE),
+            field_path: involved.field_path.map(Name::from),
             event_type: match event.type_.as_deref() {
                 Some("Warning") => EventType::Warning,
                 _ => EventType::Normal,

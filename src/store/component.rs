@@ -149,33 +149,47 @@ impl Context<'_> {
         message: Name,
         host: Option<&Name>,
     ) {
-        let report = EventReport {
+        self.report(EventReport {
             regarding,
             uid,
+            field_path: None,
             event_type,
             reason,
             message,
             host,
-        };
+        });
+    }
+
+    /// Reports an event with all that can be said in one.
+    pub fn report(&mut self, report: EventReport<'_>) {
         let author = self.author();
         self.store.report(report, author);
     }
 }
 
 /// What an event is to say.
-struct EventReport<'a> {
-    regarding: ObjectRef,
-    uid: Uid,
-    event_type: EventType,
-    reason: &'a str,
-    message: Name,
-    host: Option<&'a Name>,
+#[derive(Clone, Debug)]
+pub struct EventReport<'a> {
+    pub regarding: ObjectRef,
+    pub uid: Uid,
+    /// The part of the object that it is about (`spec.containers{app}`).
+    pub field_path: Option<Name>,
+    pub event_type: EventType,
+    pub reason: &'a str,
+    pub message: Name,
+    /// The node whose kubelet reports it.
+    pub host: Option<&'a Name>,
 }
 
 impl Store {
     fn report(&mut self, report: EventReport<'_>, author: Author) {
         let reason = Name::from(report.reason);
-        let index = (report.uid, reason.clone(), report.message.clone());
+        let index = (
+            report.uid,
+            report.field_path.clone(),
+            reason.clone(),
+            report.message.clone(),
+        );
         if let Some(event) = self
             .event_index
             .get(&index)
@@ -203,6 +217,7 @@ impl Store {
             meta: Meta::new(key.clone()),
             regarding: report.regarding,
             regarding_uid: report.uid,
+            field_path: report.field_path,
             event_type: report.event_type,
             reason,
             message: report.message,
@@ -235,6 +250,7 @@ impl Store {
             self.event_order.pop_front();
             let index = (
                 event.regarding_uid,
+                event.field_path.clone(),
                 event.reason.clone(),
                 event.message.clone(),
             );

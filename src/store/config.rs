@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::timing::{Preset, Timing};
-use crate::api::Name;
+use crate::api::{Name, Node};
 
 /// The annotation by which a Node says what its pods are made of.
 pub const RUNTIME_ANNOTATION: &str = "kubeplay.dev/runtime";
@@ -19,6 +19,17 @@ pub enum RuntimeKind {
 }
 
 impl RuntimeKind {
+    /// What the pods of a node are made of: a model, unless its annotation says otherwise.
+    #[must_use]
+    pub fn of(node: &Node) -> Self {
+        let annotations = node.metadata.annotations.as_ref();
+        let chosen = annotations.and_then(|all| all.get(RUNTIME_ANNOTATION));
+        match chosen.map(String::as_str) {
+            Some("docker") => Self::Docker,
+            _ => Self::Simulated,
+        }
+    }
+
     /// The kind's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -63,6 +63,8 @@ pub struct Incident {
     pub healed: Option<Time>,
     /// When as many pods were ready again as before.
     pub recovered: Option<Time>,
-    /// What recovery waits for now, in words.
+    /// What recovery waits for now, in words without times; empty when it waits for nothing.
     pub waiting_for: Name,
+    /// When that is over, where it is known: the screen shows how long that is from now.
+    pub waiting_until: Option<Time>,
 }

@@ -295,6 +295,9 @@ fn node_entry(pod: &Pod) -> (Name, Key) {
     )
 }
 
+/// What makes two events the same: object, part of it, reason, message.
+pub(super) type EventIndex = (Uid, Option<Name>, Name, Name);
+
 /// Objects, the truth, and what happened. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -308,7 +311,7 @@ pub struct Store {
     pub(super) decision_limit: usize,
     pub(super) event_limit: usize,
     /// Events by what they say, so that one that repeats is counted.
-    pub(super) event_index: OrdMap<(Uid, Name, Name), Key>,
+    pub(super) event_index: OrdMap<EventIndex, Key>,
     /// Events in order of creation, so that the oldest go first.
     pub(super) event_order: Vector<Key>,
     pub random: Random,
