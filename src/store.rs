@@ -19,6 +19,8 @@ pub mod queue;
 pub mod random;
 pub mod runtime;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 pub mod timing;
 pub mod world;
 pub mod write;

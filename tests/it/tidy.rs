@@ -8,7 +8,10 @@ use std::{
 /// Every Rust file under a folder, with its text.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -20,7 +23,10 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
         }
     }
     let mut found = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+        &mut found,
+    );
     assert!(!found.is_empty(), "no source under {folder}");
     found
 }
@@ -59,7 +65,14 @@ fn rooms_know_only_the_rooms_below_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
-        let room = path.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
+        let room = path
+            .strip_prefix(&root)
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap();
         let room = room.trim_end_matches(".rs");
         // Tests may use what they need to build a scene.
         let code = text.split("#[cfg(test)]").next().unwrap();
@@ -101,9 +114,26 @@ fn grouped(code: &str, room: &str) -> bool {
 
 #[test]
 fn the_core_does_not_wait_and_does_not_print() {
-    let banned = ["async fn", ".await", "println!", "eprintln!", "tokio::", "std::net", "std::fs", "HashMap", "thread_rng"];
+    let banned = [
+        "async fn",
+        ".await",
+        "println!",
+        "eprintln!",
+        "tokio::",
+        "std::net",
+        "std::fs",
+        "HashMap",
+        "thread_rng",
+    ];
     let mut wrong = Vec::new();
-    for room in ["api", "store", "scheduler", "controller", "kubelet", "chaos"] {
+    for room in [
+        "api",
+        "store",
+        "scheduler",
+        "controller",
+        "kubelet",
+        "chaos",
+    ] {
         let files = sources("src").into_iter().filter(|(path, _)| {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
             path.starts_with(root.join(room)) || *path == root.join(format!("{room}.rs"))
@@ -120,12 +150,25 @@ fn the_core_does_not_wait_and_does_not_print() {
 #[test]
 fn nothing_is_left_to_do() {
     // Put together here, so that this file does not find itself.
-    let words = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat(), ["unimplemented", "!"].concat()];
+    let words = [
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["XX", "X"].concat(),
+        ["unimplemented", "!"].concat(),
+    ];
     let mut wrong = Vec::new();
-    for (path, text) in ["src", "tests/it"].iter().flat_map(|folder| sources(folder)) {
+    for (path, text) in ["src", "tests/it"]
+        .iter()
+        .flat_map(|folder| sources(folder))
+    {
         for (number, line) in text.lines().enumerate() {
             if words.iter().any(|word| line.contains(word.as_str())) {
-                wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                wrong.push(format!(
+                    "{}:{}: {}",
+                    path.display(),
+                    number + 1,
+                    line.trim()
+                ));
             }
         }
     }
