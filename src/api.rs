@@ -9,6 +9,7 @@ pub mod codec;
 pub mod defaults;
 pub mod error;
 pub mod event;
+pub mod image;
 pub mod meta;
 pub mod names;
 pub mod object;

@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::{Namespace, Object, Pod};
+use super::{Key, Namespace, Object, Pod};
 
 /// Sets what an object leaves open.
 pub fn apply(object: &mut Object) {
@@ -15,6 +15,24 @@ pub fn apply(object: &mut Object) {
         Object::Namespace(namespace) => namespace_defaults(Arc::make_mut(namespace)),
         Object::Pod(pod) => pod_spec(Arc::make_mut(&mut Arc::make_mut(pod).spec)),
         _ => {}
+    }
+}
+
+/// Puts an object that says no namespace, and lives in one, into `default`.
+pub fn namespace(object: &mut Object) {
+    if !object.kind().is_namespaced() {
+        return;
+    }
+    if let Object::Pod(pod) = object {
+        if pod.meta.key.namespace.is_empty() {
+            let meta = &mut Arc::make_mut(pod).meta;
+            meta.key = Key::new("default", meta.key.name.clone());
+        }
+    } else if let Some(meta) = object_meta_mut(object) {
+        let namespace = meta.namespace.get_or_insert_default();
+        if namespace.is_empty() {
+            "default".clone_into(namespace);
+        }
     }
 }
 

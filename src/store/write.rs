@@ -279,7 +279,10 @@ impl Store {
         if !causes.is_empty() {
             return Err(ApiError::invalid(object.kind(), &object.key().name, causes));
         }
-        let warnings = support::warnings(&object);
+        let warnings = support::warnings(&object)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let object = with_object!(object, it => create(self, it, author))?;
         Ok(Written { object, warnings })
     }
@@ -316,7 +319,10 @@ impl Store {
                 ));
             }
         }
-        let warnings = support::warnings(&object);
+        let warnings = support::warnings(&object)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let object = with_object!(object, it => update(self, it, subresource, author))?;
         Ok(Written { object, warnings })
     }
