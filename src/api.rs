@@ -12,11 +12,13 @@ pub mod event;
 pub mod image;
 pub mod meta;
 pub mod names;
+pub mod node_selector;
 pub mod object;
 pub mod pod;
 pub mod quantity;
 pub mod selector;
 pub mod support;
+pub mod taint;
 pub mod time;
 pub mod validation;
 

@@ -82,11 +82,17 @@ impl Cluster {
     /// An empty cluster.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut components: Vec<Box<dyn Component>> = vec![
+        let components: Vec<Box<dyn Component>> = vec![
             Box::new(Runner::new(Chaos::default())),
-            Box::new(Runner::new(Scheduler::default())),
+            Box::new(Scheduler::default()),
             Box::new(Runner::new(Kubelet::default())),
         ];
+        Self::with(config, components)
+    }
+
+    /// An empty cluster in which only these components work: for a test or a measurement of one of them.
+    #[must_use]
+    pub fn with(config: Config, mut components: Vec<Box<dyn Component>>) -> Self {
         for component in &mut components {
             component.start(&config);
         }

@@ -11,7 +11,9 @@ use super::{
     world::WorldChange,
     write::Author,
 };
-use crate::api::{ApiError, Event, EventType, Key, Meta, Name, ObjectRef, Resource, Time, Uid};
+use crate::api::{
+    ApiError, Event, EventType, Key, Meta, Name, ObjectRef, Pod, Resource, Time, Uid,
+};
 
 /// What a component works with while it handles one key.
 pub struct Context<'a> {
@@ -71,6 +73,15 @@ impl Context<'_> {
     pub fn update_status<T: Stored>(&mut self, object: T) -> Result<Arc<T>, ApiError> {
         let author = self.author();
         self.store.update(object, Subresource::Status, author)
+    }
+
+    /// Writes a pod's node and status in one, as a binding does.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub fn bind(&mut self, pod: Pod) -> Result<Arc<Pod>, ApiError> {
+        let author = self.author();
+        self.store.update(pod, Subresource::Binding, author)
     }
 
     /// Deletes an object.

@@ -86,13 +86,29 @@ pub struct Decision {
     pub message: String,
 }
 
+impl Decision {
+    /// The decision without what it says of single nodes.
+    fn summary(&self) -> Self {
+        Self {
+            pod: self.pod.clone(),
+            verdict: self.verdict.clone(),
+            scores: Vec::new(),
+            rejections: Vec::new(),
+            histogram: self.histogram.clone(),
+            message: self.message.clone(),
+            ..*self
+        }
+    }
+}
+
 impl super::Store {
-    /// Keeps a decision and logs it.
-    pub fn decided(&mut self, decision: Arc<Decision>, at: Time, cause: u64) -> u64 {
-        self.decisions.push_back(Arc::clone(&decision));
+    /// Keeps a decision and logs it. The log, which remembers much longer, has it without scores and rejections.
+    pub fn decided(&mut self, decision: Decision, at: Time, cause: u64) -> u64 {
+        let summary = decision.summary();
+        self.decisions.push_back(Arc::new(decision));
         if self.decisions.len() > self.decision_limit {
             self.decisions.pop_front();
         }
-        self.record(cause, at, super::What::Decision(decision))
+        self.record(cause, at, super::What::Decision(Arc::new(summary)))
     }
 }

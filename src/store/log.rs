@@ -37,7 +37,8 @@ pub enum What {
     World(WorldChange),
     /// Something was asked of a runtime.
     Effect { node: Name, verb: String },
-    /// The scheduler decided.
+    /// The scheduler decided. Scores and rejections are in [`Store::decisions`](super::Store::decisions), by number,
+    /// while it is kept.
     Decision(std::sync::Arc<Decision>),
 }
 

@@ -28,6 +28,8 @@ pub enum Subresource {
     Main,
     /// The status alone.
     Status,
+    /// A pod's node, with the condition that tells of it: everything in one write.
+    Binding,
 }
 
 /// What happens to what an object owns when it is deleted.
@@ -117,6 +119,7 @@ impl Store {
                 object.set_generation(old.generation() + i64::from(grown));
             }
             Subresource::Status => object.take_all_but_status(&old),
+            Subresource::Binding => {}
         }
         object.set_resource_version(old.resource_version());
         if object == *old {
