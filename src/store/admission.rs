@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{PodSpec, Toleration};
+use k8s_openapi::api::core::v1::{PodCondition, PodSpec, Toleration};
 
 use super::{Store, Timing};
 use crate::api::{ApiError, Object, Pod};
@@ -32,8 +32,27 @@ impl Store {
             let added: Vec<_> = default_tolerations(spec, timing).collect();
             spec.tolerations.get_or_insert_default().extend(added);
         }
+        apply_gated_condition(pod);
         Ok(())
     }
+}
+
+/// Says of a pod with scheduling gates why nothing happens (`applySchedulingGatedCondition`,
+/// `pkg/registry/core/pod/strategy.go`).
+fn apply_gated_condition(pod: &mut Pod) {
+    let gates = pod.spec.scheduling_gates.as_ref();
+    if gates.is_none_or(Vec::is_empty) || pod.condition("PodScheduled").is_some() {
+        return;
+    }
+    let gated = PodCondition {
+        type_: "PodScheduled".to_owned(),
+        status: "False".to_owned(),
+        reason: Some("SchedulingGated".to_owned()),
+        message: Some("Scheduling is blocked due to non-empty scheduling gates".to_owned()),
+        ..PodCondition::default()
+    };
+    let status = Arc::make_mut(&mut pod.status);
+    status.conditions.get_or_insert_default().push(gated);
 }
 
 /// The tolerations that `DefaultTolerationSeconds` adds.
