@@ -1,4 +1,5 @@
 //! Arguments in, exit status out.
+#![expect(clippy::disallowed_methods, reason = "the environment is read here")]
 
 use kubeplay::{
     api::{Key, Meta, Name, Node, Object, Pod},
@@ -27,7 +28,13 @@ fn main() -> anyhow::Result<()> {
             reply.result?;
         }
     }
-    tui::run(&handle)?;
+    let surroundings = tui::Surroundings::read(|name| std::env::var(name).ok());
+    let about = tui::About {
+        runtime: "simulated".to_owned(),
+        real: false,
+    };
+    let options = tui::TuiOptions::new(&surroundings, None, false, about)?;
+    tokio::runtime::Runtime::new()?.block_on(tui::run(options, handle.clone()))?;
     handle.stop();
     let _ = cluster.join();
     Ok(())

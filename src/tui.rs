@@ -1,49 +1,31 @@
-//! The screen. `update` and `view` are pure; [`run`] is the loop around them.
+//! The screen: `update(model, message) -> commands` and `view(model)`, both pure, and a loop around them.
+//!
+//! A key becomes a message, a message a command, a command an input to the core. A view reads the model and the snapshot
+//! in it and nothing else: so each is tested by a rendered buffer, and the same screen shows a live cluster, a
+//! recording, or a cluster somewhere else. It knows the cluster's snapshots and inputs, and nothing of runtimes.
+//!
+//! What can be done stands in one table ([`action`]); what a thing looks like is said by its [meaning](theme::Meaning);
+//! where it goes is decided in [`layout`]. [`terminal`] owns the terminal's modes.
 
-use crossterm::event::{Event, KeyCode};
-use ratatui::{
-    Frame,
-    text::Line,
-    widgets::{Block, Paragraph},
-};
+pub mod action;
+pub mod census;
+pub mod feed;
+pub mod glyphs;
+pub mod keymap;
+pub mod layout;
+pub mod model;
+pub mod node_state;
+pub mod overlay;
+pub mod pod_state;
+pub mod run;
+pub mod terminal;
+pub mod text;
+pub mod theme;
+pub mod update;
+pub mod view;
+pub mod widget;
 
-use crate::cluster::{Snapshot, thread::Handle};
-
-/// Draws the cluster.
-pub fn view(snapshot: &Snapshot, frame: &mut Frame<'_>) {
-    let mut lines = Vec::new();
-    for node in snapshot.store.objects.nodes.values() {
-        let name = node.metadata.name.as_deref().unwrap_or_default();
-        lines.push(Line::from(name.to_owned()));
-        for pod in snapshot.store.objects.pods_on(name) {
-            lines.push(Line::from(format!(
-                "  {} {}",
-                pod.meta.key.name,
-                pod.phase()
-            )));
-        }
-    }
-    let title = format!(" kubeplay {} ", snapshot.at);
-    frame.render_widget(
-        Paragraph::new(lines).block(Block::bordered().title(title)),
-        frame.area(),
-    );
-}
-
-/// Shows a cluster until `q` is pressed.
-///
-/// # Errors
-/// The terminal's.
-pub fn run(handle: &Handle) -> std::io::Result<()> {
-    ratatui::run(|terminal| {
-        loop {
-            terminal.draw(|frame| view(&handle.snapshot(), frame))?;
-            if crossterm::event::poll(std::time::Duration::from_millis(33))?
-                && let Event::Key(key) = crossterm::event::read()?
-                && key.code == KeyCode::Char('q')
-            {
-                return Ok(());
-            }
-        }
-    })
-}
+pub use model::{About, Model};
+pub use run::{QuitReason, Surroundings, TuiOptions, run};
+pub use update::{Command, Message, update};
+pub use view::view;

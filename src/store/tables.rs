@@ -73,6 +73,10 @@ pub struct Objects {
     by_owner: OrdSet<(Uid, ObjectRef)>,
     /// Pods counted per controlling owner.
     pod_counts: OrdMap<Uid, PodCounts>,
+    /// All pods counted.
+    all_pods: PodCounts,
+    /// How many pods are bound to no node.
+    unbound: usize,
 }
 
 /// A kind that has a table.
@@ -216,6 +220,18 @@ impl Objects {
             .unwrap_or_default()
     }
 
+    /// How many pods there are.
+    #[must_use]
+    pub const fn all_pods(&self) -> PodCounts {
+        self.all_pods
+    }
+
+    /// How many pods are bound to no node.
+    #[must_use]
+    pub const fn unbound_count(&self) -> usize {
+        self.unbound
+    }
+
     /// Puts a new state into its table and keeps the indexes right. Returns the old state.
     pub(super) fn put(&mut self, object: &Object) -> Option<Object> {
         fn put<T: Stored>(objects: &mut Objects, object: &Arc<T>) -> Option<Object> {
@@ -277,6 +293,10 @@ impl Objects {
     }
 
     fn count(&mut self, pod: &Pod, sign: isize) {
+        self.all_pods.add(pod, sign);
+        if pod.node.is_none() {
+            self.unbound = self.unbound.saturating_add_signed(sign);
+        }
         let Some(owner) = pod.meta.controller() else {
             return;
         };

@@ -1,0 +1,302 @@
+//! What a person can do: one table. The key map, the help, the footer and the tests are readings of it.
+
+/// Where an action can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Always, whatever lies over the view.
+    Always,
+    /// In every view.
+    Global,
+    /// In the Cluster view.
+    Cluster,
+    /// In the Events view.
+    Events,
+    /// In the menu of faults.
+    Fault,
+    /// While a question waits for an answer.
+    Confirm,
+    /// In a page that is read: help, details.
+    Page,
+    /// While a filter is typed.
+    Filter,
+}
+
+impl Scope {
+    /// The scope's heading in the help.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Global => "everywhere",
+            Self::Cluster => "Cluster",
+            Self::Events => "Events",
+            Self::Fault => "after x: faults on the selection",
+            Self::Confirm => "when asked",
+            Self::Page => "in help and details",
+            Self::Filter => "while typing a filter",
+        }
+    }
+}
+
+/// What an action can do to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// It changes what is shown.
+    None,
+    /// It changes the cluster and can be undone by another key.
+    Changes,
+    /// It kills: behind `x` or a question.
+    Destroys,
+}
+
+/// An action and everything that is said about it.
+#[derive(Debug)]
+pub struct ActionInfo {
+    pub action: Action,
+    /// Kebab-case name, for key files and the palette.
+    pub name: &'static str,
+    pub scope: Scope,
+    pub danger: Danger,
+    /// Default keys; the first is the one that is shown.
+    pub keys: &'static [&'static str],
+    /// A word or two for the footer and the menus.
+    pub label: &'static str,
+    /// A sentence for the help.
+    pub description: &'static str,
+}
+
+macro_rules! actions {
+    ($($action:ident $name:literal $scope:ident $danger:ident [$($key:literal),*] $label:literal $text:literal;)*) => {
+        /// Something that a person can do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Action { $($action,)* }
+
+        /// Every action.
+        pub const ACTIONS: &[ActionInfo] = &[$(ActionInfo {
+            action: Action::$action,
+            name: $name,
+            scope: Scope::$scope,
+            danger: Danger::$danger,
+            keys: &[$($key),*],
+            label: $label,
+            description: $text,
+        },)*];
+    };
+}
+
+actions! {
+    Interrupt "interrupt" Always None ["ctrl-c"] "quit" "press twice to quit";
+    Suspend "suspend" Always None ["ctrl-z"] "suspend" "back to the shell; fg returns";
+    Redraw "redraw" Always None ["ctrl-l"] "redraw" "draw the whole screen again";
+
+    ViewCluster "view-cluster" Global None ["1"] "Cluster" "the cluster: nodes and their pods";
+    ViewEvents "view-events" Global None ["6"] "Events" "what was reported, newest last";
+    Left "left" Global None ["h", "left"] "left" "to the node on the left";
+    Down "down" Global None ["j", "down"] "down" "to the next row";
+    Up "up" Global None ["k", "up"] "up" "to the row above";
+    Right "right" Global None ["l", "right"] "right" "to the node on the right";
+    First "first" Global None ["g", "home"] "first" "to the beginning";
+    Last "last" Global None ["G", "end"] "last" "to the end";
+    PageUp "page-up" Global None ["pageup", "ctrl-u"] "page up" "up by a page";
+    PageDown "page-down" Global None ["pagedown", "ctrl-d"] "page down" "down by a page";
+    NextPane "next-pane" Global None ["tab"] "pane" "to the next pane";
+    PrevPane "prev-pane" Global None ["shift-tab"] "pane back" "to the pane before";
+    Open "open" Global None ["enter"] "open" "open what is selected";
+    Back "back" Global None ["esc"] "back" "one step back";
+    Pause "pause" Global Changes ["space"] "pause" "stop or continue the cluster's clock; containers go on";
+    Step "step" Global Changes ["."] "step" "run one work item of the control plane";
+    Help "help" Global None ["?"] "help" "this page";
+    Quit "quit" Global None ["q"] "quit" "leave; everything that was started is removed";
+
+    Faults "faults" Cluster None ["x"] "fault…" "open the menu of faults for the selection";
+    Heal "heal" Cluster Changes ["u"] "heal" "undo what was done to the selection";
+
+    Filter "filter" Events None ["/"] "filter" "show only what contains a text";
+    Follow "follow" Events None ["f"] "follow" "stay at the newest event, or not";
+    EventType "event-type" Events None ["t"] "type" "all, warnings only, faults only";
+
+    Kill "kill" Fault Destroys ["k"] "kill" "SIGKILL everything at once; a node stays dark until it is healed";
+    Reboot "reboot" Fault Destroys ["b"] "reboot" "kill a node and start it again";
+    CutHeartbeats "cut-heartbeats" Fault Destroys ["n"] "cut heartbeats" "cut a node off from the control plane; its containers go on";
+    Cordon "cordon" Fault Changes ["o"] "cordon" "let no new pods onto a node, or let them again";
+    CloseMenu "close-menu" Fault None ["esc", "x", "q"] "close" "close the menu";
+
+    Yes "yes" Confirm Destroys ["y"] "yes" "do it";
+    No "no" Confirm None ["n", "esc", "q"] "no" "leave it";
+
+    ScrollDown "scroll-down" Page None ["j", "down"] "down" "scroll down";
+    ScrollUp "scroll-up" Page None ["k", "up"] "up" "scroll up";
+    ScrollPageDown "scroll-page-down" Page None ["pagedown", "ctrl-d", "space"] "page down" "scroll down by a page";
+    ScrollPageUp "scroll-page-up" Page None ["pageup", "ctrl-u"] "page up" "scroll up by a page";
+    ClosePage "close-page" Page None ["esc", "q", "?", "enter"] "close" "close the page";
+
+    FilterAccept "filter-accept" Filter None ["enter"] "keep" "keep the filter";
+    FilterCancel "filter-cancel" Filter None ["esc"] "clear" "clear the filter";
+    FilterErase "filter-erase" Filter None ["backspace"] "erase" "erase a character";
+    FilterClear "filter-clear" Filter None ["ctrl-u"] "erase all" "erase the whole text";
+}
+
+impl Action {
+    /// What the table says about it.
+    #[must_use]
+    pub fn info(self) -> &'static ActionInfo {
+        // The table is generated from the same list as the enum, in the same order.
+        &ACTIONS[self as usize]
+    }
+
+    /// The key that is shown for it.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        self.info().keys.first().copied().unwrap_or_default()
+    }
+}
+
+/// A footer hint: keys that belong together, and what they do.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint {
+    pub actions: &'static [Action],
+    pub label: &'static str,
+}
+
+const fn hint(actions: &'static [Action], label: &'static str) -> Hint {
+    Hint { actions, label }
+}
+
+const CLUSTER: &[Hint] = &[
+    hint(
+        &[Action::Left, Action::Down, Action::Up, Action::Right],
+        "move",
+    ),
+    hint(&[Action::Open], "open"),
+    hint(&[Action::Faults], "fault…"),
+    hint(&[Action::Heal], "heal"),
+    hint(&[Action::Pause], "pause"),
+    hint(&[Action::Step], "step"),
+    hint(&[Action::NextPane], "pane"),
+    hint(&[Action::Help], "help"),
+    hint(&[Action::Quit], "quit"),
+];
+const EVENTS: &[Hint] = &[
+    hint(&[Action::Down, Action::Up], "move"),
+    hint(&[Action::Filter], "filter"),
+    hint(&[Action::Follow], "follow"),
+    hint(&[Action::EventType], "type"),
+    hint(&[Action::Open], "jump to object"),
+    hint(&[Action::Pause], "pause"),
+    hint(&[Action::Help], "help"),
+    hint(&[Action::Back], "back"),
+];
+const FAULT: &[Hint] = &[hint(&[Action::CloseMenu], "close")];
+const CONFIRM: &[Hint] = &[hint(&[Action::Yes], "yes"), hint(&[Action::No], "no")];
+const PAGE: &[Hint] = &[
+    hint(&[Action::ScrollDown, Action::ScrollUp], "scroll"),
+    hint(&[Action::ClosePage], "close"),
+];
+const FILTER: &[Hint] = &[
+    hint(&[Action::FilterAccept], "keep"),
+    hint(&[Action::FilterCancel], "clear"),
+];
+
+/// The footer of a scope, most useful first.
+#[must_use]
+pub const fn hints(scope: Scope) -> &'static [Hint] {
+    match scope {
+        Scope::Cluster => CLUSTER,
+        Scope::Events => EVENTS,
+        Scope::Fault => FAULT,
+        Scope::Confirm => CONFIRM,
+        Scope::Page => PAGE,
+        Scope::Filter => FILTER,
+        // No view has these alone.
+        Scope::Global | Scope::Always => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::tui::keymap::{self, Stroke};
+
+    const SCOPES: [Scope; 8] = [
+        Scope::Always,
+        Scope::Global,
+        Scope::Cluster,
+        Scope::Events,
+        Scope::Fault,
+        Scope::Confirm,
+        Scope::Page,
+        Scope::Filter,
+    ];
+
+    #[test]
+    fn the_table_stands_in_the_order_of_the_actions() {
+        for info in ACTIONS {
+            assert_eq!(info.action.info().name, info.name);
+        }
+        let names: BTreeSet<_> = ACTIONS.iter().map(|info| info.name).collect();
+        assert_eq!(names.len(), ACTIONS.len());
+    }
+
+    #[test]
+    fn no_key_means_two_things_where_it_can_be_pressed() {
+        for scope in SCOPES {
+            let mut seen = BTreeSet::new();
+            for info in keymap::reachable(scope) {
+                for key in info.keys {
+                    assert!(seen.insert(*key), "{key} twice in {scope:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_is_reached_by_each_of_its_keys() {
+        for info in ACTIONS {
+            assert!(!info.keys.is_empty(), "{}", info.name);
+            for key in info.keys {
+                let stroke = Stroke::parse(key).unwrap_or_else(|| panic!("{key} is no key"));
+                assert_eq!(keymap::find(info.scope, stroke), Some(info.action), "{key}");
+                assert_eq!(stroke.to_string(), *key);
+            }
+        }
+    }
+
+    #[test]
+    fn every_footer_hint_is_true() {
+        for scope in SCOPES {
+            for hint in hints(scope) {
+                for action in hint.actions {
+                    let stroke = Stroke::parse(action.key()).unwrap();
+                    assert_eq!(
+                        keymap::find(scope, stroke),
+                        Some(*action),
+                        "{scope:?} {hint:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_destroys_stands_behind_a_menu_or_a_question() {
+        for info in ACTIONS
+            .iter()
+            .filter(|info| info.danger == Danger::Destroys)
+        {
+            assert!(
+                matches!(info.scope, Scope::Fault | Scope::Confirm),
+                "{}",
+                info.name
+            );
+        }
+    }
+
+    #[test]
+    fn the_prefixes_of_tmux_and_screen_are_not_used() {
+        for key in ACTIONS.iter().flat_map(|info| info.keys) {
+            assert!(!["ctrl-a", "ctrl-b"].contains(key));
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What has happened, as the Events view shows it: read from the log a piece at a time, so that no frame looks at all of
+//! it.
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::{
+    api::{Event, EventType, Key, Kind, Name, Object, ObjectRef, Time, Uid},
+    store::{
+        Log, Op, What,
+        input::{Fault, FaultRequest, InputSummary, Target},
+    },
+};
+use std::sync::Arc;
+
+/// How many entries are kept; the oldest go first.
+const LIMIT: usize = 20_000;
+
+/// What kind of thing an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    Normal,
+    Warning,
+    /// Something that a person did to the cluster.
+    Fault,
+}
+
+impl EntryKind {
+    /// The kind's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+            Self::Fault => "Fault",
+        }
+    }
+}
+
+/// One row of the Events view.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub at: Time,
+    pub kind: EntryKind,
+    pub reason: Name,
+    pub object: ObjectRef,
+    pub message: Name,
+    pub count: u32,
+    pub source: Name,
+}
+
+impl Entry {
+    fn of_event(event: &Event) -> Self {
+        Self {
+            at: event.last,
+            kind: match event.event_type {
+                EventType::Normal => EntryKind::Normal,
+                EventType::Warning => EntryKind::Warning,
+            },
+            reason: event.reason.clone(),
+            object: event.regarding.clone(),
+            message: event.message.clone(),
+            count: event.count,
+            source: event.source.clone(),
+        }
+    }
+
+    fn of_fault(request: &FaultRequest, at: Time) -> Self {
+        let (reason, message, target) = match request {
+            FaultRequest::Inject { fault, target } => match fault {
+                Fault::Kill => ("Killed", "everything on it was killed at once", target),
+                Fault::Reboot => (
+                    "Rebooted",
+                    "everything on it was killed; it starts again",
+                    target,
+                ),
+                Fault::CutHeartbeats => (
+                    "HeartbeatsCut",
+                    "cut off from the control plane; containers go on",
+                    target,
+                ),
+            },
+            FaultRequest::Heal { target } => ("Healed", "what was done to it is undone", target),
+        };
+        let object = match target {
+            Target::Node(name) => ObjectRef::new(Kind::Node, Key::cluster(name.clone())),
+            Target::Pod(key) => ObjectRef::new(Kind::Pod, key.clone()),
+        };
+        Self {
+            at,
+            kind: EntryKind::Fault,
+            reason: reason.into(),
+            object,
+            message: message.into(),
+            count: 1,
+            source: "user".into(),
+        }
+    }
+
+    /// The object in the short form that `kubectl` uses (`pod/web-1`).
+    #[must_use]
+    pub fn object_text(&self) -> String {
+        format!(
+            "{}/{}",
+            self.object.kind.as_str().to_lowercase(),
+            self.object.key.name
+        )
+    }
+}
+
+/// Which entries are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The entry contains this text, whatever the case.
+    pub text: String,
+    /// The entry is of this kind.
+    pub kind: Option<EntryKind>,
+}
+
+impl Filter {
+    /// Whether everything is shown.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.kind.is_none()
+    }
+
+    fn matches(&self, entry: &Entry) -> bool {
+        let contains = |text: &str| text.to_lowercase().contains(&self.text);
+        self.kind.is_none_or(|kind| kind == entry.kind)
+            && (self.text.is_empty()
+                || contains(&entry.reason)
+                || contains(&entry.object_text())
+                || contains(&entry.message))
+    }
+}
+
+/// Entries by the number of the record that last wrote them.
+#[derive(Clone, Debug, Default)]
+pub struct Feed {
+    entries: OrdMap<u64, Entry>,
+    by_event: OrdMap<Uid, u64>,
+    shown: OrdSet<u64>,
+    filter: Filter,
+    next: u64,
+    /// How many log records had been dropped before they were read.
+    pub skipped: u64,
+}
+
+/// What reading a piece of the log came upon besides entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// A node was added or removed.
+    pub node_set: bool,
+    /// A node changed.
+    pub nodes: bool,
+}
+
+impl Feed {
+    /// Reads what was logged since the last time.
+    pub fn read(&mut self, log: &Log) -> Seen {
+        let mut seen = Seen::default();
+        if self.next < log.oldest() {
+            self.skipped += log.oldest() - self.next.max(1);
+            seen = Seen {
+                node_set: true,
+                nodes: true,
+            };
+        }
+        for record in log.since(self.next) {
+            match &record.what {
+                What::Change(change) => match &change.object {
+                    Object::Event(event) if change.op != Op::Deleted => {
+                        self.event(record.seq, event);
+                    }
+                    Object::Node(_) => {
+                        seen.nodes = true;
+                        seen.node_set |= change.op != Op::Modified;
+                    }
+                    _ => {}
+                },
+                What::Input(InputSummary::Fault(request)) => {
+                    self.push(record.seq, Entry::of_fault(request, record.at));
+                }
+                _ => {}
+            }
+        }
+        self.next = log.next_seq();
+        seen
+    }
+
+    fn event(&mut self, seq: u64, event: &Arc<Event>) {
+        if let Some(old) = self.by_event.insert(event.meta.uid, seq) {
+            self.entries.remove(&old);
+            self.shown.remove(&old);
+        }
+        self.push(seq, Entry::of_event(event));
+    }
+
+    fn push(&mut self, seq: u64, entry: Entry) {
+        if self.filter.matches(&entry) {
+            self.shown.insert(seq);
+        }
+        self.entries.insert(seq, entry);
+        if self.entries.len() > LIMIT
+            && let Some((oldest, _)) = self.entries.get_min().map(|(seq, _)| (*seq, ()))
+        {
+            self.entries.remove(&oldest);
+            self.shown.remove(&oldest);
+        }
+    }
+
+    /// Shows other entries.
+    pub fn set_filter(&mut self, filter: Filter) {
+        if self.filter == filter {
+            return;
+        }
+        let lower = Filter {
+            text: filter.text.to_lowercase(),
+            kind: filter.kind,
+        };
+        let shown = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| lower.matches(entry));
+        self.shown = shown.map(|(seq, _)| *seq).collect();
+        self.filter = lower;
+    }
+
+    /// An entry.
+    #[must_use]
+    pub fn get(&self, seq: u64) -> Option<&Entry> {
+        self.entries.get(&seq)
+    }
+
+    /// How many entries there are, and how many of them are shown.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.entries.len(), self.shown.len())
+    }
+
+    /// The shown entries up to one, newest first; all of them if none is given.
+    pub fn back_from(&self, last: Option<u64>) -> impl Iterator<Item = (u64, &Entry)> {
+        let rows = self.shown.range(..=last.unwrap_or(u64::MAX)).rev();
+        rows.filter_map(|seq| Some((*seq, self.entries.get(seq)?)))
+    }
+
+    /// The shown entry so many places from another: later ones are positive. Stops at the ends.
+    #[must_use]
+    pub fn step(&self, from: u64, by: isize) -> Option<u64> {
+        let distance = by.unsigned_abs();
+        let ahead = |seqs: &mut dyn Iterator<Item = &u64>| seqs.take(distance + 1).last().copied();
+        if by < 0 {
+            ahead(&mut self.shown.range(..=from).rev())
+        } else {
+            ahead(&mut self.shown.range(from..))
+        }
+    }
+
+    /// The oldest and the newest shown entry.
+    #[must_use]
+    pub fn ends(&self) -> Option<(u64, u64)> {
+        Some((*self.shown.get_min()?, *self.shown.get_max()?))
+    }
+
+    /// The newest entries of all, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().rev()
+    }
+}

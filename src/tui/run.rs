@@ -1,0 +1,368 @@
+//! The loop around [`update`] and [`view`]: keys, snapshots, signals and time in; frames and commands out.
+//!
+//! A frame is drawn when something that can be seen has changed, and no sooner after the last one than the options say;
+//! once a second where only the clock moves; not at all where nothing does.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the loop reads wall time and waits"
+)]
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt;
+use ratatui::layout::Size;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::{
+    glyphs::Glyphs,
+    model::{About, Model},
+    terminal::Terminal,
+    theme::{Theme, ThemeError},
+    update::{Command, Message, update},
+    view::view,
+};
+use crate::{
+    cluster::{Snapshot, thread::Handle},
+    store::WriteRequest,
+};
+
+/// How the screen is to be.
+#[derive(Clone, Debug)]
+pub struct TuiOptions {
+    pub theme: Theme,
+    pub glyphs: Glyphs,
+    /// The least time between two frames.
+    pub frame: Duration,
+    pub about: About,
+}
+
+/// What the surroundings ask for; the command line reads the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// `NO_COLOR` is set and not empty, or the terminal is dumb.
+    pub no_color: bool,
+    /// The terminal is at the other end of an ssh connection.
+    pub ssh: bool,
+    /// The locale is not one of UTF-8, or one in which our glyphs are two columns wide.
+    pub ascii: bool,
+}
+
+impl Surroundings {
+    /// Reads them with a function that looks a variable of the environment up.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(set)
+            .unwrap_or_default();
+        let lower = locale.to_lowercase();
+        let utf8 = lower.contains("utf-8") || lower.contains("utf8");
+        let wide = ["zh", "ja", "ko"]
+            .iter()
+            .any(|language| lower.starts_with(language));
+        Self {
+            no_color: set("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb"),
+            ssh: set("SSH_CONNECTION").is_some(),
+            ascii: !utf8 || wide,
+        }
+    }
+}
+
+impl TuiOptions {
+    /// The options for these surroundings; a theme's name and `ascii` go before them.
+    ///
+    /// # Errors
+    /// There is no theme of that name.
+    pub fn new(
+        surroundings: &Surroundings,
+        theme: Option<&str>,
+        ascii: bool,
+        about: About,
+    ) -> Result<Self, ThemeError> {
+        let by_default = if surroundings.no_color {
+            "mono"
+        } else {
+            "terminal"
+        };
+        Ok(Self {
+            theme: Theme::named(theme.unwrap_or(by_default))?,
+            glyphs: Glyphs::new(ascii || surroundings.ascii),
+            frame: Duration::from_millis(if surroundings.ssh { 100 } else { 33 }),
+            about,
+        })
+    }
+}
+
+/// Why the screen was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuitReason {
+    /// A person asked for it.
+    Asked,
+    /// A signal asked for it: its number.
+    Signal(i32),
+    /// The cluster's thread ended.
+    ClusterEnded,
+}
+
+/// Opens the screen on a cluster, until it is left. The terminal is restored however that happens.
+///
+/// # Errors
+/// The terminal's.
+pub async fn run(options: TuiOptions, handle: Handle) -> io::Result<QuitReason> {
+    let mut terminal = Terminal::open()?;
+    let size = terminal.size()?;
+    let model = Model::new(handle.snapshot(), options.about.clone(), size);
+    let (refused, refusals) = mpsc::channel(16);
+    let screen = Screen {
+        model,
+        options,
+        handle,
+        refused,
+        start: Instant::now(),
+        drawn: None,
+        drawn_second: 0,
+        dirty: true,
+    };
+    // The first frame goes out before anything is waited for.
+    screen.run(&mut terminal, refusals).await
+}
+
+struct Screen {
+    model: Model,
+    options: TuiOptions,
+    handle: Handle,
+    refused: mpsc::Sender<String>,
+    start: Instant,
+    /// When the last frame was drawn, since `start`.
+    drawn: Option<Duration>,
+    /// The cluster's second that it showed.
+    drawn_second: i64,
+    dirty: bool,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    End(i32),
+    Stop,
+    /// It was stopped and goes on.
+    Resumed,
+}
+
+/// The signals that the screen answers.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    stop: Signal,
+    resume: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let raw = |kind: rustix::process::Signal| signal(SignalKind::from_raw(kind.as_raw()));
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            stop: raw(rustix::process::Signal::TSTP)?,
+            resume: raw(rustix::process::Signal::CONT)?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::End(SignalKind::hangup().as_raw_value()),
+            _ = self.interrupt.recv() => Asked::End(SignalKind::interrupt().as_raw_value()),
+            _ = self.terminate.recv() => Asked::End(SignalKind::terminate().as_raw_value()),
+            _ = self.stop.recv() => Asked::Stop,
+            _ = self.resume.recv() => Asked::Resumed,
+        }
+    }
+}
+
+impl Screen {
+    async fn run(
+        mut self,
+        terminal: &mut Terminal,
+        mut refusals: mpsc::Receiver<String>,
+    ) -> io::Result<QuitReason> {
+        self.draw(terminal)?;
+        let mut keys = EventStream::new();
+        let mut published = self.handle.published();
+        let mut signals = Signals::new()?;
+        loop {
+            let wait = self.wait();
+            let sleep = tokio::time::sleep(wait.unwrap_or_default());
+            tokio::select! {
+                biased;
+                asked = signals.next() => match asked {
+                    Asked::End(number) => return Ok(QuitReason::Signal(number)),
+                    Asked::Stop => self.suspend(terminal)?,
+                    Asked::Resumed => self.resumed(terminal)?,
+                },
+                event = keys.next() => match event {
+                    Some(event) => {
+                        if let Some(reason) = self.event(event?, terminal)? {
+                            return Ok(reason);
+                        }
+                    }
+                    // The terminal is gone.
+                    None => return Ok(QuitReason::Signal(SignalKind::hangup().as_raw_value())),
+                },
+                Some(message) = refusals.recv() => self.take(Message::Refused(message)),
+                changed = published.changed() => match changed {
+                    Ok(()) => self.snapshot(),
+                    Err(_) => return Ok(QuitReason::ClusterEnded),
+                },
+                () = sleep, if wait.is_some() => {}
+            }
+            self.tick();
+            if self.due() {
+                self.draw(terminal)?;
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let toast = self.model.toast.is_some();
+        update(&mut self.model, Message::Tick(self.start.elapsed()));
+        self.dirty |= toast && self.model.toast.is_none();
+    }
+
+    fn take(&mut self, message: Message) {
+        self.tick();
+        update(&mut self.model, message);
+        self.dirty = true;
+    }
+
+    fn snapshot(&mut self) {
+        let new = self.handle.snapshot();
+        let seen = can_be_seen(&self.model.snapshot, &new);
+        self.tick();
+        update(&mut self.model, Message::Snapshot(new));
+        self.dirty |= seen;
+    }
+
+    fn event(&mut self, event: Event, terminal: &mut Terminal) -> io::Result<Option<QuitReason>> {
+        let message = match event {
+            Event::Key(key) => Message::Key(key),
+            Event::Resize(width, height) => Message::Resize(Size::new(width, height)),
+            _ => return Ok(None),
+        };
+        self.tick();
+        self.dirty = true;
+        for command in update(&mut self.model, message) {
+            match command {
+                Command::Quit => return Ok(Some(QuitReason::Asked)),
+                Command::Suspend => self.suspend(terminal)?,
+                Command::Redraw => terminal.redraw()?,
+                Command::Send(input) => {
+                    if !self.handle.try_send(input) {
+                        self.take(Message::Refused("the cluster is busy: not sent".to_owned()));
+                    }
+                }
+                Command::Write(request) => self.write(request),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes beside the loop: the answer comes after the cluster's step.
+    fn write(&self, request: WriteRequest) {
+        let handle = self.handle.clone();
+        let refused = self.refused.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(reply) = handle.write(request)
+                && let Err(error) = reply.result
+            {
+                // Nobody listens any more only when the screen is gone.
+                let _ = refused.blocking_send(error.to_string());
+            }
+        });
+    }
+
+    fn suspend(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        terminal.suspend()?;
+        self.tick();
+        self.take(Message::Resumed);
+        Ok(())
+    }
+
+    fn resumed(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        terminal.resume()?;
+        let size = terminal.size()?;
+        self.take(Message::Resumed);
+        self.take(Message::Resize(size));
+        Ok(())
+    }
+
+    /// The cluster's whole second, which the header shows.
+    fn second(&self) -> i64 {
+        self.model.now().floor_to_second().as_micros()
+    }
+
+    /// Whether a frame is to be drawn now.
+    fn due(&self) -> bool {
+        let changed = self.dirty || self.second() != self.drawn_second;
+        let early = self
+            .drawn
+            .is_some_and(|at| self.model.wall < at + self.options.frame);
+        changed && !early
+    }
+
+    /// How long nothing is to be drawn; none if that is up to others.
+    fn wait(&self) -> Option<Duration> {
+        let elapsed = self.start.elapsed();
+        let frame = self.drawn.map_or(Duration::ZERO, |at| {
+            (at + self.options.frame).saturating_sub(elapsed)
+        });
+        if self.dirty {
+            return Some(frame);
+        }
+        let toast = self
+            .model
+            .toast
+            .as_ref()
+            .map(|toast| toast.until.saturating_sub(elapsed));
+        let clock = (!self.model.snapshot.paused).then(|| {
+            let now = self.model.now().as_micros()
+                + i64::try_from((elapsed.saturating_sub(self.model.wall)).as_micros()).unwrap_or(0);
+            let left = 1_000_000 - now.rem_euclid(1_000_000);
+            Duration::from_micros(u64::try_from(left).unwrap_or(0)).max(frame)
+        });
+        [toast, clock].into_iter().flatten().min()
+    }
+
+    fn draw(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        let (model, options) = (&self.model, &self.options);
+        terminal.draw(|frame| view(model, &options.theme, &options.glyphs, frame))?;
+        self.drawn = Some(self.start.elapsed());
+        self.drawn_second = self.second();
+        self.dirty = false;
+        Ok(())
+    }
+}
+
+/// Whether two snapshots can differ on the screen. Renewed leases, most of all, cannot be seen.
+fn can_be_seen(old: &Arc<Snapshot>, new: &Arc<Snapshot>) -> bool {
+    let (a, b) = (&old.store, &new.store);
+    old.paused != new.paused
+        || !a.objects.pods.ptr_eq(&b.objects.pods)
+        || !a.objects.nodes.ptr_eq(&b.objects.nodes)
+        || !a.objects.events.ptr_eq(&b.objects.events)
+        || !a.world.nodes.ptr_eq(&b.world.nodes)
+        || !a.world.containers.ptr_eq(&b.world.containers)
+        || !a.world.progress.ptr_eq(&b.world.progress)
+        || !a.world.engines.ptr_eq(&b.world.engines)
+        || !a.decisions.ptr_eq(&b.decisions)
+        || !a.incidents.ptr_eq(&b.incidents)
+}

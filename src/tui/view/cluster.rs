@@ -1,0 +1,73 @@
+//! The Cluster view: every node a box, its pods in rows; what waits for a node, and the selection, beside them.
+
+mod list;
+mod node_box;
+mod pod_row;
+mod side;
+mod ticker;
+
+use ratatui::layout::Rect;
+
+use super::chrome::progress_line;
+use crate::tui::{
+    layout::{Areas, Class, centered},
+    model::Model,
+    theme::Meaning,
+    widget::Pen,
+};
+
+/// Draws the view.
+pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: &Areas) {
+    if model.census.nodes.is_empty() {
+        starting(model, pen, areas.body);
+    } else if model.class() == Class::List {
+        list::draw(model, pen, areas.body);
+    } else {
+        boxes(model, pen);
+    }
+    if !areas.side.is_empty() {
+        side::draw(model, pen, areas.side);
+    }
+    if !areas.lines.is_empty() {
+        side::lines(model, pen, areas.lines);
+    }
+    if !areas.ticker.is_empty() {
+        ticker::draw(model, pen, areas.ticker);
+    }
+}
+
+fn boxes(model: &Model, pen: &mut Pen<'_>) {
+    let grid = model.grid();
+    for row in 0..grid.rows {
+        for column in 0..grid.columns {
+            let place = (model.cluster.first_row + row) * grid.columns + column;
+            if let Some(name) = model.census.nodes.get(place) {
+                node_box::draw(model, pen, grid.cell(row, column), name);
+            }
+        }
+    }
+}
+
+/// Before there is anything to see: what is being prepared.
+fn starting(model: &Model, pen: &mut Pen<'_>, area: Rect) {
+    let progress = &model.snapshot.store.world.progress;
+    let rows = u16::try_from(progress.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(2);
+    let place = centered(area, 60, rows);
+    pen.text(place.x, place.y, place.width, "starting…", Meaning::Strong);
+    let y = place.y..place.bottom();
+    for ((what, (done, total)), y) in progress.iter().zip(y.skip(2)) {
+        pen.text(
+            place.x,
+            y,
+            place.width,
+            &progress_line(what, *done, *total),
+            Meaning::Progress,
+        );
+    }
+}
+
+pub use node_box::{Allocated, requests};
+pub use pod_row::wordings;
+pub use side::{draw_lines, reason};
