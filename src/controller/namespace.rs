@@ -30,12 +30,12 @@ impl Reconciler for NamespaceController {
             return;
         };
         match &change.object {
-            Object::Namespace(namespace) => {
-                if change.op != Op::Deleted && namespace.deletion().is_some() {
-                    wake.now(namespace.key().name);
-                }
+            Object::Namespace(namespace)
+                if change.op != Op::Deleted && namespace.deletion().is_some() =>
+            {
+                wake.now(namespace.key().name);
             }
-            Object::Event(_) => {}
+            Object::Namespace(_) | Object::Event(_) => {}
             object if change.op == Op::Deleted => {
                 let name = object.key().namespace;
                 let namespace = store.objects.get::<Namespace>(&Key::cluster(name.clone()));

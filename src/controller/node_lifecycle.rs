@@ -214,7 +214,8 @@ impl NodeLifecycle {
         if heard {
             health.seen = cx.now;
         }
-        let silent = cx.now > health.seen + Timing::ms(grace)
+        // Upstream asks for more than the grace; its looks drift by the time they take, ours are exact.
+        let silent = cx.now >= health.seen + Timing::ms(grace)
             && cx.config.defect != Some(Defect::SilenceUnnoticed);
         let mut node = Arc::clone(node);
         if silent && let Some(unknown) = as_unknown(&node, cx.now) {
