@@ -22,6 +22,8 @@ const NOT_BUILT: [&str; 3] = ["pdb", "statefulset", "statefulset-lockstep"];
 pub struct Outcome {
     pub cases: usize,
     pub steps: usize,
+    /// What is worth saying of it.
+    pub notes: Vec<String>,
     /// What differs, in words.
     pub differences: Vec<String>,
 }
@@ -76,8 +78,12 @@ fn golden_controllers() {
         let Outcome {
             cases,
             steps,
+            notes,
             differences,
         } = outcome;
+        for note in notes {
+            println!("{name}: {note}");
+        }
         println!(
             "{name}: {cases} cases, {steps} steps, {} differ",
             differences.len()

@@ -26,7 +26,7 @@ pub type SetState = (i64, i64, i64);
 impl Bench {
     pub fn new(config: Config, components: Vec<Box<dyn Component>>) -> Self {
         Self {
-            cluster: Cluster::with_components(config, components),
+            cluster: Cluster::with(config, components),
             now: Time::ZERO,
             writes: 0,
         }

@@ -224,11 +224,11 @@ pub fn check(recording: &Value) -> Outcome {
         let (first, last) = ends(ours);
         let both = recorded.as_array();
         let at = |i: usize| both.map_or(recorded, |both| &both[i]).as_f64().unwrap();
-        println!(
+        outcome.notes.push(format!(
             "{what}: {first:.3} to {last:.3} s, recorded {:.3} to {:.3}",
             at(0),
             at(1)
-        );
+        ));
         let near = (first - at(0)).abs() <= period && (last - at(1)).abs() <= period;
         if !near {
             outcome

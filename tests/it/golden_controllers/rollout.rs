@@ -211,7 +211,8 @@ pub fn instant(recording: &Value) -> Outcome {
             outcome.differences.push(text);
         }
     }
-    println!("deployment-rollout-instant: {same} as recorded, the rest within the same bounds");
+    let note = format!("{same} as recorded, the rest within the same bounds");
+    outcome.notes.push(note);
     outcome
 }
 
