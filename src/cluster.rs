@@ -4,6 +4,8 @@
 //! `async`: the same configuration and the same inputs at the same times give the same bytes. [`journal`] writes the
 //! inputs down and replays them; [`thread`] is the loop around the step in a live run.
 
+#[cfg(test)]
+pub(crate) mod bench;
 pub mod drive;
 pub mod journal;
 pub mod thread;
@@ -15,7 +17,6 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::{
     api::{Kind, Time, codec},
     chaos::Chaos,
-    controller,
     kubelet::Kubelet,
     scheduler::Scheduler,
     store::{
@@ -83,12 +84,11 @@ impl Cluster {
     /// An empty cluster.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut components: Vec<Box<dyn Component>> = vec![
+        let components: Vec<Box<dyn Component>> = vec![
             Box::new(Runner::new(Chaos::default())),
             Box::new(Scheduler::default()),
             Box::new(Runner::new(Kubelet::default())),
         ];
-        components.extend(controller::all());
         Self::with(config, components)
     }
 

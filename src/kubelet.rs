@@ -1,174 +1,391 @@
-//! The kubelets: a pod's life on its node.
+//! The kubelets: a pod's life on its node, and the node's own report (`pkg/kubelet`).
+//!
+//! One component stands for all nodes' kubelets. An [`Agent`] is one node's: its lease, its status, what it asked of
+//! the runtime. A [`Worker`] is one pod on its node, as upstream's pod worker. A kubelet knows what it has seen: while
+//! its node is cut off it goes on by that, and while the node is dark it does nothing. What runtimes report is recorded
+//! as truth in either case.
+
+mod admit;
+mod agent;
+mod backoff;
+mod condition;
+mod config;
+mod env;
+mod image;
+mod listing;
+mod news;
+mod start;
+mod status;
+mod stop;
+mod worker;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::PodCondition;
-
+use self::{
+    agent::Agent,
+    news::{Ask, News},
+    worker::{Report as StatusReport, Worker},
+};
 use crate::{
-    api::{Key, Object, Pod, Uid},
+    api::{Name, Node, Object, Pod, Uid},
     store::{
-        Context, Input, Outcome, Reconciler, Record, Store, WakeUp, What, WorkQueue,
-        config::RuntimeKind,
+        Change, Context, Defect, Input, Outcome, Reconciler, Record, Store, WakeUp, What,
+        WorkQueue,
         log::Op,
-        runtime::{Answer, ContainerConfig, ContainerId, Report, SandboxConfig, SandboxId, Verb},
-        world::WorldChange,
+        runtime::{Answer, Report},
+        world::{ContainerTruth, WorldChange},
     },
 };
+
+/// What a kubelet looks at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// A node: power, lease, status, unanswered calls.
+    Node(Name),
+    /// A pod on its node.
+    Pod(Uid),
+}
 
 /// All nodes' kubelets.
 #[derive(Clone, Debug, Default)]
 pub struct Kubelet {
-    pods: BTreeMap<Uid, Worker>,
-    calls: BTreeMap<u64, Uid>,
-}
-
-#[derive(Clone, Debug)]
-struct Worker {
-    key: Key,
-    stage: Stage,
-    ip: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    New,
-    Sandbox,
-    Created,
-    Started,
-    Running,
+    agents: BTreeMap<Name, Agent>,
+    workers: BTreeMap<Uid, Worker>,
 }
 
 impl Reconciler for Kubelet {
-    type Key = Uid;
+    type Key = Work;
     const NAME: &'static str = "kubelet";
 
-    fn observe(&mut self, record: &Record, _: &Store, wake: &mut WakeUp<'_, Uid>) {
-        if let What::Change(change) = &record.what
-            && let Object::Pod(pod) = &change.object
-            && pod.node.is_some()
-            && change.op != Op::Deleted
-        {
-            let worker = Worker {
-                key: pod.meta.key.clone(),
-                stage: Stage::New,
-                ip: String::new(),
-            };
-            self.pods.entry(pod.meta.uid).or_insert(worker);
-            wake.now(pod.meta.uid);
-        }
-    }
-
-    fn input(&mut self, input: &Input, cx: &mut Context<'_>, queue: &mut WorkQueue<Uid>) {
-        let Input::Runtime(reports) = input else {
-            return;
-        };
-        for report in reports {
-            let Report::Answer {
-                call,
-                node,
-                result: Ok(answer),
-            } = report
-            else {
-                continue;
-            };
-            let Some(uid) = self.calls.remove(call) else {
-                continue;
-            };
-            let Some(worker) = self.pods.get_mut(&uid) else {
-                continue;
-            };
-            match answer {
-                Answer::Sandbox { ip } => {
-                    worker.ip.clone_from(ip);
-                    worker.stage = Stage::Sandbox;
-                }
-                Answer::Created { .. } => worker.stage = Stage::Created,
-                Answer::Started => {
-                    worker.stage = Stage::Started;
-                    let container = ContainerId {
-                        pod: uid,
-                        name: "app".into(),
-                        attempt: 0,
-                    };
-                    cx.change_world(WorldChange::ContainerStarted {
-                        node: node.clone(),
-                        container,
-                    });
-                }
+    fn observe(&mut self, record: &Record, store: &Store, wake: &mut WakeUp<'_, Work>) {
+        match &record.what {
+            What::Change(change) => match &change.object {
+                Object::Pod(pod) => self.pod_changed(change, pod, wake),
+                Object::Node(node) => self.node_changed(change, node, store, wake),
                 _ => {}
-            }
-            queue.add(uid, cx.cause);
+            },
+            What::World(change) => self.world_changed(change, store, wake),
+            _ => {}
         }
     }
 
-    fn reconcile(&mut self, uid: &Uid, cx: &mut Context<'_>) -> Outcome {
-        let Some(worker) = self.pods.get_mut(uid) else {
-            return Outcome::Done;
-        };
-        let Some(pod) = cx.get::<Pod>(&worker.key) else {
-            return Outcome::Done;
-        };
-        let Some(node) = pod.node.clone() else {
-            return Outcome::Done;
-        };
-        let sandbox = SandboxId {
-            pod: *uid,
-            attempt: 0,
-        };
-        let container = ContainerId {
-            pod: *uid,
-            name: "app".into(),
-            attempt: 0,
-        };
-        let verb = match worker.stage {
-            Stage::New => Verb::RunPodSandbox {
-                sandbox,
-                config: Arc::new(SandboxConfig {
-                    pod: worker.key.clone(),
-                    hostname: worker.key.name.clone(),
-                    labels: BTreeMap::new(),
-                }),
-            },
-            Stage::Sandbox => Verb::CreateContainer {
-                sandbox,
-                container,
-                config: Arc::new(ContainerConfig {
-                    pod: worker.key.clone(),
-                    image: String::new(),
-                    command: Vec::new(),
-                    args: Vec::new(),
-                    env: Vec::new(),
-                    working_dir: None,
-                    cpu_request_milli: 0,
-                    cpu_limit_milli: 0,
-                    memory_limit_bytes: 0,
-                    read_only_root: false,
-                    run_as_user: None,
-                }),
-            },
-            Stage::Created => Verb::StartContainer { container },
-            Stage::Started => {
-                worker.stage = Stage::Running;
-                let mut pod = Pod::clone(&pod);
-                let status = Arc::make_mut(&mut pod.status);
-                status.phase = Some("Running".to_owned());
-                status.pod_ip = Some(worker.ip.clone());
-                status
-                    .conditions
-                    .get_or_insert_default()
-                    .push(PodCondition {
-                        type_: "Ready".to_owned(),
-                        status: "True".to_owned(),
-                        ..PodCondition::default()
-                    });
-                return cx
-                    .update_status(pod)
-                    .map_or(Outcome::Retry, |_| Outcome::Done);
+    fn input(&mut self, input: &Input, cx: &mut Context<'_>, queue: &mut WorkQueue<Work>) {
+        if let Input::Runtime(reports) = input {
+            for report in reports {
+                self.reported(report, cx, queue);
             }
-            Stage::Running => return Outcome::Done,
-        };
-        let call = cx.call(&node, RuntimeKind::Simulated, verb);
-        self.calls.insert(call, *uid);
-        Outcome::Done
+        }
+    }
+
+    fn reconcile(&mut self, work: &Work, cx: &mut Context<'_>) -> Outcome {
+        match work {
+            Work::Node(name) => self.reconcile_node(name, cx),
+            Work::Pod(uid) => self.reconcile_pod(*uid, cx),
+        }
     }
 }
+
+impl Kubelet {
+    fn pod_changed(&mut self, change: &Change, pod: &Arc<Pod>, wake: &mut WakeUp<'_, Work>) {
+        let Some(node) = &pod.node else { return };
+        if change.by == Self::NAME {
+            return;
+        }
+        let Some(agent) = self.agents.get_mut(node).filter(|agent| agent.hears()) else {
+            return;
+        };
+        let uid = pod.meta.uid;
+        if change.op == Op::Deleted {
+            let Some(worker) = self.workers.get_mut(&uid) else {
+                return;
+            };
+            worker.pod = Arc::clone(pod);
+            worker.gone = true;
+        } else if let Some(worker) = self.workers.get_mut(&uid) {
+            worker.sees(pod);
+        } else {
+            self.workers.insert(uid, Worker::new(pod, node));
+            agent.pods.insert(uid);
+        }
+        wake.now(Work::Pod(uid));
+    }
+
+    fn node_changed(
+        &mut self,
+        change: &Change,
+        node: &Arc<Node>,
+        store: &Store,
+        wake: &mut WakeUp<'_, Work>,
+    ) {
+        let name = Name::from(node.metadata.name.as_deref().unwrap_or_default());
+        let count = self.agents.len();
+        let agent = self
+            .agents
+            .entry(name.clone())
+            .or_insert_with(|| Agent::new(&name, count));
+        if change.op == Op::Deleted {
+            agent.object = None;
+            return;
+        }
+        let known = agent.object.is_some();
+        agent.sees(node);
+        if !known {
+            self.resync(&name, store, wake);
+        } else if change.by != Self::NAME {
+            wake.now(Work::Node(name));
+        }
+    }
+
+    fn world_changed(&mut self, change: &WorldChange, store: &Store, wake: &mut WakeUp<'_, Work>) {
+        let name = change.node();
+        match change {
+            WorldChange::NodeOn { .. } | WorldChange::HeartbeatsRestored { .. } => {
+                self.resync(name, store, wake);
+            }
+            WorldChange::NodeOff { .. }
+            | WorldChange::NodeBooting { .. }
+            | WorldChange::HeartbeatsCut { .. } => {
+                if let Some(agent) = self.agents.get_mut(name) {
+                    agent.sees_truth(store);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks at all that the API has of a node: it is new, or has come back.
+    fn resync(&mut self, name: &Name, store: &Store, wake: &mut WakeUp<'_, Work>) {
+        let Some(agent) = self.agents.get_mut(name) else {
+            return;
+        };
+        agent.sees_truth(store);
+        wake.now(Work::Node(name.clone()));
+        if !agent.hears() {
+            return;
+        }
+        if let Some(node) = store.objects.node(name) {
+            agent.sees(node);
+        }
+        for pod in store.objects.pods_on(name) {
+            let uid = pod.meta.uid;
+            agent.pods.insert(uid);
+            self.workers
+                .entry(uid)
+                .or_insert_with(|| Worker::new(pod, name));
+        }
+        for uid in &agent.pods {
+            let Some(worker) = self.workers.get_mut(uid) else {
+                continue;
+            };
+            let found = store.objects.get::<Pod>(&worker.pod.meta.key);
+            match found.filter(|pod| pod.meta.uid == *uid) {
+                Some(pod) => worker.sees(&pod.clone()),
+                None => worker.gone = true,
+            }
+            worker.report = StatusReport::Due;
+            wake.now(Work::Pod(*uid));
+        }
+    }
+
+    /// Takes a report: the truth is recorded whoever hears it, and the kubelet hears it if its node is on.
+    fn reported(&mut self, report: &Report, cx: &mut Context<'_>, queue: &mut WorkQueue<Work>) {
+        match report {
+            Report::Answer { call, node, result } => {
+                let Some(agent) = self.agents.get_mut(node) else {
+                    return;
+                };
+                let Some(asked) = agent.asked.remove(call) else {
+                    return;
+                };
+                let cause = record_truth(node, &asked.ask, result.as_ref().ok(), cx);
+                if !agent.on || asked.boot != agent.boot {
+                    return;
+                }
+                if asked.ask == Ask::List {
+                    match result {
+                        Ok(answer) => self.listed(node, asked.at, answer, cx, queue),
+                        // Asked again with the next lease.
+                        Err(_) => agent.relist = true,
+                    }
+                } else if let Some(uid) = asked.ask.pod()
+                    && let Some(worker) = self.workers.get_mut(&uid)
+                {
+                    worker.news.push(News::Answered {
+                        at: cx.now,
+                        ask: asked.ask,
+                        asked_at: asked.at,
+                        result: result.clone(),
+                    });
+                    queue.add(Work::Pod(uid), cause);
+                }
+            }
+            Report::ContainerExited {
+                node,
+                container,
+                exit,
+            } => {
+                let truth = cx.store.world.containers.get(container);
+                if truth.is_some_and(|(_, truth)| matches!(truth, ContainerTruth::Exited { .. })) {
+                    return;
+                }
+                let cause = cx.change_world(WorldChange::ContainerExited {
+                    node: node.clone(),
+                    container: container.clone(),
+                    exit: *exit,
+                });
+                if cx.config.defect == Some(Defect::ExitUnheard) {
+                    return;
+                }
+                let news = News::ContainerExited {
+                    at: cx.now,
+                    container: container.clone(),
+                    exit: *exit,
+                };
+                self.hear(node, container.pod, news, cause, queue);
+            }
+            Report::SandboxExited { node, sandbox } => {
+                if !cx.store.world.sandboxes.contains_key(sandbox) {
+                    return;
+                }
+                let cause = cx.change_world(WorldChange::SandboxExited {
+                    node: node.clone(),
+                    sandbox: *sandbox,
+                });
+                let news = News::SandboxExited(*sandbox);
+                self.hear(node, sandbox.pod, news, cause, queue);
+            }
+            Report::Engine { runtime, up, .. } => {
+                for (name, agent) in &mut self.agents {
+                    if agent.runtime == *runtime && agent.engine_up != *up {
+                        agent.engine_up = *up;
+                        agent.relist |= *up;
+                        queue.add(Work::Node(name.clone()), cx.cause);
+                    }
+                }
+            }
+            Report::Progress { .. } => {}
+        }
+    }
+
+    /// Passes news to a pod's worker, if its kubelet runs.
+    fn hear(&mut self, node: &Name, pod: Uid, news: News, cause: u64, queue: &mut WorkQueue<Work>) {
+        if self.agents.get(node).is_some_and(|agent| agent.on)
+            && let Some(worker) = self.workers.get_mut(&pod)
+        {
+            worker.news.push(news);
+            queue.add(Work::Pod(pod), cause);
+        }
+    }
+
+    fn reconcile_pod(&mut self, uid: Uid, cx: &mut Context<'_>) -> Outcome {
+        let Some(worker) = self.workers.get_mut(&uid) else {
+            return Outcome::Done;
+        };
+        let Some(agent) = self.agents.get_mut(&worker.node) else {
+            return Outcome::Done;
+        };
+        // A dark node's pods are looked at again when it is back.
+        if !agent.on || agent.booted != agent.boot || agent.recovering {
+            return Outcome::Done;
+        }
+        let wake = worker.sync(agent, cx);
+        if worker.is_removed() {
+            agent.pods.remove(&uid);
+            self.workers.remove(&uid);
+            forget_containers(uid, cx);
+            return Outcome::Done;
+        }
+        wake.map_or(Outcome::Done, Outcome::At)
+    }
+
+    fn reconcile_node(&mut self, name: &Name, cx: &mut Context<'_>) -> Outcome {
+        let Some(agent) = self.agents.get_mut(name) else {
+            return Outcome::Done;
+        };
+        if agent.boot == 0 {
+            // A machine that the world does not know yet is on from here.
+            cx.change_world(WorldChange::NodeOn { node: name.clone() });
+            return Outcome::Done;
+        }
+        if !agent.on {
+            return Outcome::Done;
+        }
+        if agent.booted != agent.boot {
+            if !agent.connected {
+                // A kubelet that has just started knows its pods from the API alone.
+                return Outcome::Done;
+            }
+            agent.boot_up(cx);
+            for uid in &agent.pods {
+                if let Some(worker) = self.workers.get_mut(uid) {
+                    worker.restarted();
+                }
+            }
+        }
+        Outcome::At(agent.beat(cx))
+    }
+}
+
+/// Records that a pod's containers are removed.
+fn forget_containers(pod: Uid, cx: &mut Context<'_>) {
+    let all = cx.store.world.containers_of(pod);
+    let all: Vec<_> = all
+        .map(|(id, (node, _))| (node.clone(), id.clone()))
+        .collect();
+    for (node, container) in all {
+        cx.change_world(WorldChange::ContainerRemoved { node, container });
+    }
+}
+
+/// Records what an answer says about the truth; the number of the record, for what follows from it.
+fn record_truth(node: &Name, ask: &Ask, answer: Option<&Answer>, cx: &mut Context<'_>) -> u64 {
+    let node = node.clone();
+    match (ask, answer) {
+        (Ask::RunSandbox(sandbox), Some(Answer::Sandbox { .. })) => {
+            cx.change_world(WorldChange::SandboxStarted {
+                node,
+                sandbox: *sandbox,
+            })
+        }
+        (Ask::Start(container), Some(Answer::Started)) => {
+            // The report of its end may have come before the answer.
+            let known = cx.store.world.containers.get(container);
+            if known.is_some_and(|(_, truth)| matches!(truth, ContainerTruth::Exited { .. })) {
+                return cx.cause;
+            }
+            cx.change_world(WorldChange::ContainerStarted {
+                node,
+                container: container.clone(),
+            })
+        }
+        (Ask::Stop(container), Some(Answer::Stopped { exit })) => {
+            let known = cx.store.world.containers.get(container);
+            if !known.is_some_and(|(_, truth)| matches!(truth, ContainerTruth::Running { .. })) {
+                return cx.cause;
+            }
+            cx.change_world(WorldChange::ContainerExited {
+                node,
+                container: container.clone(),
+                exit: *exit,
+            })
+        }
+        (Ask::StopSandbox(sandbox) | Ask::RemoveSandbox(sandbox), Some(Answer::Removed))
+            if cx.store.world.sandboxes.contains_key(sandbox) =>
+        {
+            cx.change_world(WorldChange::SandboxExited {
+                node,
+                sandbox: *sandbox,
+            })
+        }
+        (Ask::RemoveContainer(container), Some(Answer::Removed)) => {
+            cx.change_world(WorldChange::ContainerRemoved {
+                node,
+                container: container.clone(),
+            })
+        }
+        _ => cx.cause,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,15 @@
 //! Arguments in, exit status out.
 #![expect(clippy::disallowed_methods, reason = "the environment is read here")]
 
-use std::{ffi::OsStr, process::ExitCode};
-
 use kubeplay::{
     api::{Key, Meta, Name, Node, Object, Pod},
     cluster::{Cluster, thread},
-    runtime::{docker, simulated::SimulatedRuntime},
+    runtime::simulated::SimulatedRuntime,
     store::{Config, Preset, WriteRequest, WriteVerb},
-    tui, workload,
+    tui,
 };
 
-fn main() -> anyhow::Result<ExitCode> {
-    // The lives of this program in containers and beside a run: before anything that they do not need.
-    let mut arguments = std::env::args_os().skip(1);
-    match arguments.next().as_deref().and_then(OsStr::to_str) {
-        Some(workload::ARGUMENT) => return Ok(workload::main(arguments)),
-        Some(docker::WATCHDOG_ARGUMENT) => return Ok(docker::watchdog_main(arguments)),
-        _ => {}
-    }
+fn main() -> anyhow::Result<()> {
     let config = Config::new("hello", 1, Preset::Fast);
     let simulated = Box::new(SimulatedRuntime::new(config.seed));
     let (handle, cluster) = thread::spawn(Cluster::new(config), simulated, Box::new(|_| {}), None)?;
@@ -46,5 +37,5 @@ fn main() -> anyhow::Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(tui::run(options, handle.clone()))?;
     handle.stop();
     let _ = cluster.join();
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

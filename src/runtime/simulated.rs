@@ -1,69 +1,434 @@
-//! The simulated runtime: pods that take time to start, without I/O.
+//! The simulated runtime: a seeded model of a container engine, without I/O.
+//!
+//! Pods take time to start and to stop, images are pulled once a node, containers use CPU and memory. Calls come in by
+//! [`handle`](VirtualRuntime::handle), what came of them goes out by [`poll`](VirtualRuntime::poll); nothing else
+//! happens. A clone goes on exactly as the original would. What it has survives whoever asks: a node that was killed
+//! still has its dead containers, as a real engine would.
+
+mod address;
+mod inject;
+mod model;
+mod node;
+mod program;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use inject::{Injected, Injection};
+pub use model::Usage;
+
+use self::{model::Model, node::SimNode};
 use crate::{
-    api::Time,
+    api::{Name, Time, Uid},
     cluster::thread::VirtualRuntime,
     store::{
         Random,
-        runtime::{Answer, Call, Report, Verb},
+        runtime::{
+            Answer, Call, ContainerId, Exit, Report, RuntimeError, RuntimeErrorKind, SandboxId,
+            Verb,
+        },
     },
 };
 
-/// A seeded model of a container runtime, for all simulated nodes of a cluster.
+/// Answers come at multiples of this, so that many come together.
+const TICK_MICROS: i64 = 10_000;
+
+/// A seeded model of a container engine, for all simulated nodes of a cluster.
 #[derive(Clone, Debug)]
 pub struct SimulatedRuntime {
-    random: Random,
-    due: BTreeMap<(Time, u64), Report>,
+    model: Model,
+    /// Faults that tests ask for.
+    pub injection: Injection,
+    nodes: BTreeMap<Name, SimNode>,
+    due: BTreeMap<(Time, u64), Due>,
+    /// Numbers what is due, so that things due together happen in the order in which they were begun.
+    begun: u64,
+}
+
+/// Something that will have happened at a time.
+#[derive(Clone, Debug)]
+struct Due {
+    node: Name,
+    /// The node's life in which it was begun: what was under way when a node was killed never happens.
+    life: u32,
+    /// The call to be answered.
+    call: Option<u64>,
+    what: Happening,
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Answered(Result<Answer, RuntimeError>),
+    Pulled { image: String },
+    SandboxUp(SandboxId),
+    ContainerUp(ContainerId),
+    ContainerEnds(ContainerId, Exit),
+    SandboxEnds(SandboxId),
+    SandboxRemoved(SandboxId),
+    Listed,
 }
 
 impl SimulatedRuntime {
-    /// A runtime that does nothing yet.
+    /// An engine that has nothing yet.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self {
-            random: Random::new(seed),
+            model: Model::new(Random::new(seed)),
+            injection: Injection::none(),
+            nodes: BTreeMap::new(),
             due: BTreeMap::new(),
+            begun: 0,
         }
+    }
+
+    /// What every running container uses now.
+    pub fn usage(&self, now: Time) -> impl Iterator<Item = (ContainerId, Usage)> {
+        self.nodes.values().flat_map(move |node| {
+            node.running()
+                .map(move |(id, container)| (id, self.model.usage(container, now)))
+        })
+    }
+
+    fn node(&mut self, name: &Name) -> &mut SimNode {
+        let index = self.nodes.len();
+        self.nodes
+            .entry(name.clone())
+            .or_insert_with(|| SimNode::new(index))
+    }
+
+    fn later(&mut self, at: Time, due: Due) {
+        let tick = at.as_micros().div_euclid(TICK_MICROS) + 1;
+        self.begun += 1;
+        self.due.insert((Time(tick * TICK_MICROS), self.begun), due);
+    }
+
+    /// Something that ends by itself in a node's life: it does not happen if the node is killed before.
+    fn begin(&mut self, call: &Call, now: Time, takes: Duration, what: Happening) {
+        let due = Due {
+            node: call.node.clone(),
+            life: self.node(&call.node).life,
+            call: Some(call.id),
+            what,
+        };
+        self.later(now + takes, due);
+    }
+
+    fn answer(&mut self, call: &Call, now: Time, answer: Answer) {
+        self.begin(call, now, Duration::ZERO, Happening::Answered(Ok(answer)));
+    }
+
+    fn refuse(&mut self, call: &Call, now: Time, kind: RuntimeErrorKind, message: String) {
+        let error = RuntimeError { kind, message };
+        self.begin(call, now, Duration::ZERO, Happening::Answered(Err(error)));
+    }
+
+    fn act(&mut self, now: Time, call: &Call) {
+        match &call.verb {
+            Verb::ImageStatus { image } => {
+                let present = self.node(&call.node).has_image(image);
+                let answer = self.model.image(image, present);
+                self.answer(call, now, answer);
+            }
+            Verb::PullImage { image } => self.pull(now, call, image),
+            Verb::RunPodSandbox { sandbox, .. } => {
+                let takes = self.model.sandbox_start(call.id);
+                match self.node(&call.node).begin_sandbox(*sandbox, now) {
+                    Some(ip) => self.answer(call, now, Answer::Sandbox { ip }),
+                    None => self.begin(call, now, takes, Happening::SandboxUp(*sandbox)),
+                }
+            }
+            Verb::CreateContainer {
+                sandbox,
+                container,
+                config,
+            } => {
+                let created = self.node(&call.node).create(*sandbox, container, config);
+                match created {
+                    Ok(()) => {
+                        let id = self.model.runtime_id(container);
+                        self.answer(call, now, Answer::Created { id });
+                    }
+                    Err(message) => self.refuse(call, now, RuntimeErrorKind::NotFound, message),
+                }
+            }
+            Verb::StartContainer { container } => self.start(now, call, container),
+            Verb::StopContainer {
+                container,
+                grace_ms,
+            } => self.stop(now, call, container, Duration::from_millis(*grace_ms)),
+            Verb::RemoveContainer { container } => {
+                self.node(&call.node).remove_container(container);
+                self.answer(call, now, Answer::Removed);
+            }
+            Verb::StopPodSandbox { sandbox } => {
+                self.end_sandbox(now, call, *sandbox, Happening::SandboxEnds(*sandbox));
+            }
+            Verb::RemovePodSandbox { sandbox } => {
+                self.end_sandbox(now, call, *sandbox, Happening::SandboxRemoved(*sandbox));
+            }
+            Verb::List => self.begin(call, now, Duration::ZERO, Happening::Listed),
+            Verb::KillNode => {
+                let node = self.node(&call.node);
+                node.life += 1;
+                let pods = node.pods_with_sandboxes();
+                for pod in pods {
+                    self.kill_pod(now, call, pod);
+                }
+                self.answer(call, now, Answer::Removed);
+            }
+            Verb::KillPod { pod } => {
+                self.kill_pod(now, call, *pod);
+                self.answer(call, now, Answer::Removed);
+            }
+        }
+    }
+
+    fn pull(&mut self, now: Time, call: &Call, image: &str) {
+        if self.node(&call.node).has_image(image) {
+            let answer = self.model.image(image, true);
+            return self.answer(call, now, answer);
+        }
+        if let Some(message) = Model::pull_fails(image) {
+            let error = RuntimeError {
+                kind: RuntimeErrorKind::NotFound,
+                message,
+            };
+            let takes = self.model.registry_answer(call.id);
+            return self.begin(call, now, takes, Happening::Answered(Err(error)));
+        }
+        let takes = self.model.pull(image);
+        let until = self.node(&call.node).pull_until(image, now + takes);
+        let image = image.to_owned();
+        self.begin(call, now, until.since(now), Happening::Pulled { image });
+    }
+
+    fn start(&mut self, now: Time, call: &Call, id: &ContainerId) {
+        let takes = self.model.container_start(call.id);
+        match self.node(&call.node).startable(id) {
+            Ok(true) => self.begin(call, now, takes, Happening::ContainerUp(id.clone())),
+            Ok(false) => self.answer(call, now, Answer::Started),
+            Err((kind, message)) => self.refuse(call, now, kind, message),
+        }
+    }
+
+    fn stop(&mut self, now: Time, call: &Call, id: &ContainerId, grace: Duration) {
+        let Some(container) = self.node(&call.node).running_container(id) else {
+            let exit = self.node(&call.node).exit_of(id);
+            return self.answer(call, now, Answer::Stopped { exit });
+        };
+        let needs = program::stops_after(&container.config);
+        container.stop_calls.push(call.id);
+        let (takes, exit) = match needs {
+            Some(needs) if needs <= grace => (needs, Exit::default()),
+            _ => (grace, killed()),
+        };
+        let due = Due {
+            call: None,
+            ..self.due_on(call, Happening::ContainerEnds(id.clone(), exit))
+        };
+        self.later(now + takes, due);
+    }
+
+    /// Ends what runs in a sandbox, then the sandbox.
+    fn end_sandbox(&mut self, now: Time, call: &Call, sandbox: SandboxId, what: Happening) {
+        let running = self.node(&call.node).running_in(sandbox);
+        for id in running {
+            let due = Due {
+                call: None,
+                ..self.due_on(call, Happening::ContainerEnds(id, killed()))
+            };
+            self.later(now, due);
+        }
+        let takes = self.model.sandbox_stop(call.id);
+        self.begin(call, now, takes, what);
+    }
+
+    /// SIGKILLs a pod's containers at once, then its sandboxes.
+    fn kill_pod(&mut self, now: Time, call: &Call, pod: Uid) {
+        let (containers, sandboxes) = self.node(&call.node).alive(pod);
+        for id in containers {
+            let takes = self.model.kill(&id);
+            let due = Due {
+                call: None,
+                ..self.due_on(call, Happening::ContainerEnds(id, killed()))
+            };
+            self.later(now + takes, due);
+        }
+        for sandbox in sandboxes {
+            let due = Due {
+                call: None,
+                ..self.due_on(call, Happening::SandboxEnds(sandbox))
+            };
+            self.later(now + model::SLOWEST_KILL, due);
+        }
+    }
+
+    fn due_on(&mut self, call: &Call, what: Happening) -> Due {
+        Due {
+            node: call.node.clone(),
+            life: self.node(&call.node).life,
+            call: Some(call.id),
+            what,
+        }
+    }
+
+    /// What is so once something that was due has happened.
+    fn happen(&mut self, now: Time, due: Due, reports: &mut Vec<Report>) {
+        if self.node(&due.node).life != due.life {
+            return;
+        }
+        let result = match due.what {
+            Happening::Answered(result) => Some(result),
+            Happening::Pulled { image } => {
+                let answer = self.model.image(&image, true);
+                self.node(&due.node).pulled(image);
+                Some(Ok(answer))
+            }
+            Happening::SandboxUp(sandbox) => self.node(&due.node).sandbox_up(sandbox, now),
+            Happening::ContainerUp(id) => Some(self.container_up(now, &due.node, &id)),
+            Happening::ContainerEnds(id, exit) => {
+                self.container_ends(&due.node, &id, exit, reports);
+                None
+            }
+            Happening::SandboxEnds(sandbox) => {
+                self.sandbox_ends(now, &due.node, sandbox, reports);
+                Some(Ok(Answer::Removed))
+            }
+            Happening::SandboxRemoved(sandbox) => {
+                self.sandbox_ends(now, &due.node, sandbox, reports);
+                self.node(&due.node).remove_sandbox(sandbox);
+                Some(Ok(Answer::Removed))
+            }
+            Happening::Listed => Some(Ok(self.list(&due.node))),
+        };
+        if let (Some(call), Some(result)) = (due.call, result) {
+            let node = due.node;
+            reports.push(Report::Answer { call, node, result });
+        }
+    }
+
+    fn container_up(
+        &mut self,
+        now: Time,
+        node: &Name,
+        id: &ContainerId,
+    ) -> Result<Answer, RuntimeError> {
+        let life = self.node(node).life;
+        let Some(container) = self.node(node).start(id, now) else {
+            return Err(RuntimeError {
+                kind: RuntimeErrorKind::NotFound,
+                message: format!("no such container: {id}"),
+            });
+        };
+        if let Some((after, exit)) = program::ends(&container.config) {
+            let due = Due {
+                node: node.clone(),
+                life,
+                call: None,
+                what: Happening::ContainerEnds(id.clone(), exit),
+            };
+            self.later(now + after, due);
+        }
+        Ok(Answer::Started)
+    }
+
+    fn container_ends(
+        &mut self,
+        node: &Name,
+        id: &ContainerId,
+        exit: Exit,
+        reports: &mut Vec<Report>,
+    ) {
+        let Some(container) = self.node(node).running_container(id) else {
+            return;
+        };
+        container.run = Some(Some(exit));
+        let calls = std::mem::take(&mut container.stop_calls);
+        reports.push(Report::ContainerExited {
+            node: node.clone(),
+            container: id.clone(),
+            exit,
+        });
+        for call in calls {
+            if self
+                .injection
+                .loses(self.model.random, call, "StopContainer")
+            {
+                continue;
+            }
+            reports.push(Report::Answer {
+                call,
+                node: node.clone(),
+                result: Ok(Answer::Stopped { exit }),
+            });
+        }
+    }
+
+    fn sandbox_ends(
+        &mut self,
+        now: Time,
+        node: &Name,
+        sandbox: SandboxId,
+        reports: &mut Vec<Report>,
+    ) {
+        for id in self.node(node).running_in(sandbox) {
+            self.container_ends(node, &id, killed(), reports);
+        }
+        if self.node(node).end_sandbox(sandbox, now) {
+            let node = node.clone();
+            reports.push(Report::SandboxExited { node, sandbox });
+        }
+    }
+
+    fn list(&mut self, node: &Name) -> Answer {
+        let model = self.model;
+        self.node(node).list(|id| model.runtime_id(id))
+    }
+}
+
+/// How a container ends that was SIGKILLed.
+const fn killed() -> Exit {
+    Exit {
+        code: 137,
+        oom_killed: false,
     }
 }
 
 impl VirtualRuntime for SimulatedRuntime {
     fn handle(&mut self, now: Time, call: Call) {
-        let answer = match &call.verb {
-            Verb::RunPodSandbox { .. } => {
-                let last = call.id % 250 + 2;
-                Answer::Sandbox {
-                    ip: format!("10.244.0.{last}"),
-                }
+        match self.injection.draw(self.model.random, &call) {
+            Injected::Nothing => self.act(now, &call),
+            Injected::Error => self.refuse(
+                &call,
+                now,
+                RuntimeErrorKind::Unavailable,
+                "injected failure of the engine".to_owned(),
+            ),
+            Injected::LostBefore => {}
+            Injected::LostAfter => {
+                // The call is done, and nobody hears of it: its number is one that no caller has.
+                let silent = Call { id: 0, ..call };
+                self.act(now, &silent);
             }
-            Verb::CreateContainer { container, .. } => Answer::Created {
-                id: container.to_string(),
-            },
-            Verb::StartContainer { .. } => Answer::Started,
-            _ => Answer::Removed,
-        };
-        let jitter = self
-            .random
-            .below(100, call.verb.name(), &call.node, call.id);
-        let at = now + Duration::from_millis(50 + jitter);
-        let report = Report::Answer {
-            call: call.id,
-            node: call.node,
-            result: Ok(answer),
-        };
-        self.due.insert((at, call.id), report);
+        }
     }
 
     fn poll(&mut self, now: Time) -> Vec<Report> {
-        let later = self.due.split_off(&(now + Duration::from_micros(1), 0));
-        std::mem::replace(&mut self.due, later)
-            .into_values()
-            .collect()
+        let mut reports = Vec::new();
+        while let Some(entry) = self.due.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let due = entry.remove();
+            self.happen(now, due, &mut reports);
+        }
+        reports.retain(|report| !matches!(report, Report::Answer { call: 0, .. }));
+        reports
     }
 
     fn next_deadline(&self) -> Option<Time> {
         self.due.keys().next().map(|(at, _)| *at)
     }
 }
+
+#[cfg(test)]
+mod tests;

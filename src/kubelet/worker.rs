@@ -1,0 +1,664 @@
+//! One pod on its node: what the kubelet knows of its sandbox and containers (`pkg/kubelet/pod_workers.go`).
+//!
+//! [`start`](super::start) brings it up, [`stop`](super::stop) takes it down, [`status`](super::status) tells the API.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1 as core;
+
+use super::{
+    admit::{Requests, is_sidecar},
+    agent::Agent,
+    backoff::{Backoff, Bounds},
+    news::{Ask, News, PodListing},
+};
+use crate::{
+    api::{EventType, Kind, Name, ObjectRef, Pod, Time, Uid},
+    store::{
+        Context, EventReport,
+        runtime::{Answer, ContainerId, Exit, RuntimeError, RuntimeErrorKind, SandboxId},
+    },
+};
+
+/// Where a pod is in its life on the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The node has not decided whether to take it.
+    New,
+    /// The node does not take it: reason and message.
+    Refused(Name, Name),
+    /// It is to run.
+    Active,
+    /// What runs is being stopped: the pod is to go, or has come to its end.
+    Stopping,
+    /// All is stopped.
+    Stopped,
+    /// Its sandboxes are being removed; the API has no such pod any more.
+    Removing,
+    Removed,
+}
+
+/// Whether the status has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Report {
+    Nothing,
+    /// As soon as nothing is being started (as upstream, whose sync writes before it starts things).
+    Due,
+    /// At once.
+    Now,
+}
+
+/// What the kubelet knows of the pod's sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SandboxStep {
+    /// To be started, not before that time.
+    Absent(Time),
+    Starting,
+    Ready,
+    /// It ended; what is left of it has to be stopped before the next.
+    Dead,
+    Stopping,
+    /// Stopped and not to be started again.
+    Stopped,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Sandbox {
+    pub attempt: u32,
+    pub step: SandboxStep,
+    pub ip: String,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ended {
+    pub exit: Exit,
+    /// `Completed`, `Error`, `OOMKilled`, ...
+    pub reason: &'static str,
+    pub message: String,
+    pub started: Time,
+    pub finished: Time,
+    /// The runtime's id of the container.
+    pub id: String,
+}
+
+/// What the kubelet knows of a container.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Waits for its turn.
+    Idle,
+    /// Could not be started for a reason; tried again at a time.
+    Held {
+        reason: &'static str,
+        message: String,
+        until: Time,
+    },
+    /// The runtime is asked whether it has the image.
+    Checking,
+    /// The image is being pulled, since then.
+    Pulling(Time),
+    /// The image is there.
+    Imaged,
+    Creating,
+    Created,
+    Starting,
+    /// Runs, since then.
+    Running(Time),
+    /// Runs, since then, and was asked to stop with so much grace.
+    Stopping(Time, std::time::Duration),
+    Ended(Arc<Ended>),
+}
+
+impl Step {
+    /// Since when it runs, if it does.
+    pub const fn running(&self) -> Option<Time> {
+        match self {
+            Self::Running(since) | Self::Stopping(since, _) => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// Whether an answer of the runtime is needed to go on.
+    pub const fn is_starting(&self) -> bool {
+        matches!(
+            self,
+            Self::Checking
+                | Self::Pulling(_)
+                | Self::Imaged
+                | Self::Creating
+                | Self::Created
+                | Self::Starting
+        )
+    }
+}
+
+/// A container of the pod.
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    /// The number of the instance; what the API calls the restart count.
+    pub attempt: u32,
+    pub step: Step,
+    /// The instance before this one.
+    pub last: Option<Arc<Ended>>,
+    /// Whether its restart waits for its back-off (`CrashLoopBackOff`).
+    pub crash_looping: bool,
+    pub crash: Backoff,
+    pub pull: Backoff,
+    /// The runtime's id.
+    pub id: String,
+    pub image_id: String,
+}
+
+/// A pod on its node.
+#[derive(Clone, Debug)]
+pub(super) struct Worker {
+    pub uid: Uid,
+    pub node: Name,
+    /// The pod as the kubelet last saw it.
+    pub pod: Arc<Pod>,
+    /// Whether the API has it no more.
+    pub gone: bool,
+    pub stage: Stage,
+    /// What it was admitted with; given back when it has ended.
+    pub admitted: Option<Requests>,
+    pub sandbox: Sandbox,
+    /// Init containers first, then the others, each in the spec's order.
+    pub containers: Vec<Container>,
+    /// How many of them are init containers.
+    pub inits: usize,
+    /// Whether an app container was started in this sandbox: then init containers are history.
+    pub initialized: bool,
+    /// When the node took it, or refused it; none if it never looked at it.
+    pub started: Option<Time>,
+    /// When it was asked to stop, and the grace.
+    pub stop_since: Option<Time>,
+    /// Stopping is not tried again before that time.
+    pub stop_from: Time,
+    pub report: Report,
+    pub news: Vec<News>,
+}
+
+impl Worker {
+    /// A pod that was bound to a node.
+    pub fn new(pod: &Arc<Pod>, node: &Name) -> Self {
+        let inits = pod.spec.init_containers.as_ref().map_or(0, Vec::len);
+        let fresh = Container {
+            attempt: 0,
+            step: Step::Idle,
+            last: None,
+            crash_looping: false,
+            crash: Backoff::default(),
+            pull: Backoff::default(),
+            id: String::new(),
+            image_id: String::new(),
+        };
+        Self {
+            uid: pod.meta.uid,
+            node: node.clone(),
+            pod: Arc::clone(pod),
+            gone: false,
+            stage: Stage::New,
+            admitted: None,
+            sandbox: Sandbox {
+                attempt: 0,
+                step: SandboxStep::Absent(Time::ZERO),
+                ip: String::new(),
+            },
+            containers: vec![fresh; inits + pod.spec.containers.len()],
+            inits,
+            initialized: false,
+            started: None,
+            stop_since: None,
+            stop_from: Time::ZERO,
+            report: Report::Nothing,
+            news: Vec::new(),
+        }
+    }
+
+    /// Whether nothing is left of it on the node.
+    pub fn is_removed(&self) -> bool {
+        self.stage == Stage::Removed
+    }
+
+    /// Takes over what the API has.
+    pub fn sees(&mut self, pod: &Arc<Pod>) {
+        if !Arc::ptr_eq(&self.pod.status, &pod.status) {
+            self.due(Report::Due);
+        }
+        self.pod = Arc::clone(pod);
+    }
+
+    /// Asks for the status to be written.
+    pub fn due(&mut self, report: Report) {
+        self.report = self.report.max(report);
+    }
+
+    /// The kubelet was started anew: what it waited for, and its back-offs, are forgotten.
+    pub fn restarted(&mut self) {
+        self.news.clear();
+        for container in &mut self.containers {
+            container.crash = Backoff::default();
+            container.pull = Backoff::default();
+        }
+    }
+
+    /// A container's spec.
+    pub fn spec(&self, index: usize) -> Option<&core::Container> {
+        let spec = &self.pod.spec;
+        match index.checked_sub(self.inits) {
+            None => spec.init_containers.as_ref()?.get(index),
+            Some(index) => spec.containers.get(index),
+        }
+    }
+
+    /// A container's name.
+    pub fn name(&self, index: usize) -> &str {
+        self.spec(index).map_or("", |spec| spec.name.as_str())
+    }
+
+    /// Whether a container is an init container that goes on running.
+    pub fn sidecar(&self, index: usize) -> bool {
+        index < self.inits && self.spec(index).is_some_and(is_sidecar)
+    }
+
+    /// The id of a container's present instance.
+    pub fn id(&self, index: usize) -> ContainerId {
+        ContainerId {
+            pod: self.uid,
+            name: self.name(index).into(),
+            attempt: self.containers.get(index).map_or(0, |c| c.attempt),
+        }
+    }
+
+    /// The id of the present sandbox.
+    pub fn sandbox_id(&self) -> SandboxId {
+        SandboxId {
+            pod: self.uid,
+            attempt: self.sandbox.attempt,
+        }
+    }
+
+    fn index(&self, id: &ContainerId) -> Option<usize> {
+        let found = (0..self.containers.len()).find(|index| self.name(*index) == &*id.name)?;
+        (self.containers.get(found)?.attempt == id.attempt).then_some(found)
+    }
+
+    /// Whether something is being started.
+    pub fn is_starting(&self) -> bool {
+        self.sandbox.step == SandboxStep::Starting
+            || self.containers.iter().any(|c| c.step.is_starting())
+    }
+
+    /// Whether a container that ended is to run again.
+    pub fn restarts(&self, index: usize, exit: Exit) -> bool {
+        let of_container = self.spec(index).and_then(|s| s.restart_policy.as_deref());
+        let of_pod = self.pod.spec.restart_policy.as_deref();
+        let failed = exit.code != 0;
+        match of_container.or(of_pod).unwrap_or("Always") {
+            "Never" => false,
+            "OnFailure" => failed,
+            // An init container has done its part when it succeeds, unless it is a sidecar.
+            _ => failed || index >= self.inits || self.sidecar(index),
+        }
+    }
+
+    /// Whether the pod has come to its end: no container is to run any more.
+    pub fn is_finished(&self) -> bool {
+        let over = |index: usize| match self.containers.get(index).map(|c| &c.step) {
+            Some(Step::Ended(ended)) => {
+                (!self.restarts(index, ended.exit)).then_some(ended.exit.code)
+            }
+            _ => None,
+        };
+        let init_failed = !self.initialized
+            && (0..self.inits).any(|index| over(index).is_some_and(|code| code != 0));
+        init_failed || (self.inits..self.containers.len()).all(|index| over(index).is_some())
+    }
+
+    /// Reports an event about the pod, or about one of its containers.
+    pub fn event(
+        &self,
+        container: Option<usize>,
+        event_type: EventType,
+        reason: &str,
+        message: impl Into<Name>,
+        agent: &Agent,
+        cx: &mut Context<'_>,
+    ) {
+        if !agent.connected {
+            return;
+        }
+        let field_path = container.map(|index| {
+            let list = if index < self.inits {
+                "initContainers"
+            } else {
+                "containers"
+            };
+            Name::from(format!("spec.{list}{{{}}}", self.name(index)))
+        });
+        cx.report(EventReport {
+            regarding: ObjectRef::new(Kind::Pod, self.pod.meta.key.clone()),
+            uid: self.uid,
+            field_path,
+            event_type,
+            reason,
+            message: message.into(),
+            host: Some(&agent.name),
+        });
+    }
+
+    /// Takes what was heard since.
+    pub fn take_news(&mut self, agent: &mut Agent, cx: &mut Context<'_>) {
+        for news in std::mem::take(&mut self.news) {
+            match news {
+                News::Answered {
+                    at,
+                    ask,
+                    asked_at,
+                    result,
+                } => match result {
+                    Ok(answer) => self.done(&ask, answer, at, asked_at, agent, cx),
+                    Err(error) => self.failed(&ask, &error, at, agent, cx),
+                },
+                News::ContainerExited {
+                    at,
+                    container,
+                    exit,
+                } => {
+                    if let Some(index) = self.index(&container) {
+                        self.ended(index, exit, at);
+                    }
+                }
+                News::SandboxExited(id) => {
+                    if id == self.sandbox_id() {
+                        self.sandbox_ended();
+                    }
+                }
+                News::Listed(listing) => self.listed(&listing),
+            }
+        }
+    }
+
+    /// A container ended.
+    pub fn ended(&mut self, index: usize, exit: Exit, at: Time) {
+        let reason = match exit {
+            Exit {
+                oom_killed: true, ..
+            } => "OOMKilled",
+            Exit { code: 0, .. } => "Completed",
+            _ => "Error",
+        };
+        let Some(container) = self.containers.get_mut(index) else {
+            return;
+        };
+        let started = match &container.step {
+            Step::Running(since) | Step::Stopping(since, _) => *since,
+            // The report of its end has overtaken the answer that it was started.
+            Step::Starting => at,
+            _ => return,
+        };
+        container.step = Step::Ended(Arc::new(Ended {
+            exit,
+            reason,
+            message: String::new(),
+            started,
+            finished: at,
+            id: container.id.clone(),
+        }));
+        if index >= self.inits {
+            self.initialized = true;
+        }
+        self.due(Report::Now);
+    }
+
+    fn sandbox_ended(&mut self) {
+        match self.sandbox.step {
+            SandboxStep::Ready => self.sandbox.step = SandboxStep::Dead,
+            SandboxStep::Starting => self.sandbox.step = SandboxStep::Absent(Time::ZERO),
+            _ => {}
+        }
+    }
+
+    fn awaits_sandbox(&self, id: SandboxId) -> bool {
+        id == self.sandbox_id() && self.sandbox.step == SandboxStep::Starting
+    }
+
+    fn step(&mut self, id: &ContainerId) -> Option<(usize, &mut Container)> {
+        let index = self.index(id)?;
+        self.containers.get_mut(index).map(|c| (index, c))
+    }
+
+    /// A call was done.
+    fn done(
+        &mut self,
+        ask: &Ask,
+        answer: Answer,
+        at: Time,
+        asked_at: Time,
+        agent: &mut Agent,
+        cx: &mut Context<'_>,
+    ) {
+        match (ask, answer) {
+            (Ask::RunSandbox(id), Answer::Sandbox { ip }) if self.awaits_sandbox(*id) => {
+                self.sandbox.step = SandboxStep::Ready;
+                self.sandbox.ip = ip;
+            }
+            (Ask::StopSandbox(id), _) if *id == self.sandbox_id() => self.sandbox_stopped(cx.now),
+            (Ask::RemoveSandbox(id), _) => self.sandbox_removed(*id),
+            (
+                Ask::ImageStatus(id),
+                Answer::Image {
+                    present,
+                    id: image_id,
+                    ..
+                },
+            ) => {
+                self.image_checked(id, present.then_some(image_id), agent, cx);
+            }
+            (Ask::Pull(id), answer) => self.image_pulled(id, &answer, asked_at, at, agent, cx),
+            (Ask::Create(id), Answer::Created { id: runtime_id }) => {
+                if let Some((index, container)) = self.step(id)
+                    && container.step == Step::Creating
+                {
+                    container.id = runtime_id;
+                    container.step = Step::Created;
+                    let message = "Container created";
+                    self.event(
+                        Some(index),
+                        EventType::Normal,
+                        "Created",
+                        message,
+                        agent,
+                        cx,
+                    );
+                }
+            }
+            (Ask::Start(id), Answer::Started) => {
+                if let Some((index, container)) = self.step(id) {
+                    if container.step == Step::Starting {
+                        container.step = Step::Running(at);
+                        self.initialized |= index >= self.inits;
+                        self.due(Report::Due);
+                    }
+                    let message = "Container started";
+                    self.event(
+                        Some(index),
+                        EventType::Normal,
+                        "Started",
+                        message,
+                        agent,
+                        cx,
+                    );
+                }
+            }
+            (Ask::Stop(id), Answer::Stopped { exit }) => {
+                if let Some(index) = self.index(id) {
+                    self.ended(index, exit, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A call failed.
+    fn failed(
+        &mut self,
+        ask: &Ask,
+        error: &RuntimeError,
+        at: Time,
+        agent: &mut Agent,
+        cx: &mut Context<'_>,
+    ) {
+        let retry = at + retry_after(cx);
+        match ask {
+            Ask::RunSandbox(id) if self.awaits_sandbox(*id) => {
+                self.sandbox.step = SandboxStep::Absent(retry);
+                let message = format!("Failed to create pod sandbox: {error}");
+                let reason = "FailedCreatePodSandBox";
+                self.event(None, EventType::Warning, reason, message, agent, cx);
+                self.due(Report::Due);
+            }
+            Ask::StopSandbox(_) | Ask::RemoveSandbox(_)
+                if error.kind == RuntimeErrorKind::NotFound =>
+            {
+                self.done(ask, Answer::Removed, at, at, agent, cx);
+            }
+            Ask::StopSandbox(id) if *id == self.sandbox_id() => {
+                self.sandbox.step = SandboxStep::Dead;
+                self.stop_from = retry;
+            }
+            Ask::RemoveSandbox(id) if *id == self.sandbox_id() => {
+                self.stage = Stage::Stopped;
+                self.stop_from = retry;
+            }
+            Ask::ImageStatus(id) => self.image_unknown(id, error, retry, agent, cx),
+            Ask::Pull(id) => self.pull_failed(id, error, at, agent, cx),
+            Ask::Create(id) | Ask::Start(id) => {
+                let starting = matches!(ask, Ask::Start(_));
+                if let Some(index) = self.index(id) {
+                    self.start_failed(index, starting, error, at, agent, cx);
+                }
+            }
+            Ask::Stop(id) => {
+                if let Some((index, container)) = self.step(id)
+                    && let Step::Stopping(since, _) = container.step
+                {
+                    if error.kind == RuntimeErrorKind::NotFound {
+                        self.ended(index, UNKNOWN_EXIT, at);
+                    } else {
+                        container.step = Step::Running(since);
+                        self.stop_from = retry;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a listing: it says what is so of all that began before it was asked for, and stands in for lost answers.
+    fn listed(&mut self, listing: &PodListing) {
+        let lost = |ask: &Ask| match &listing.lost {
+            None => true,
+            Some(lost) => lost.contains(ask),
+        };
+        let id = self.sandbox_id();
+        let found = listing.sandboxes.iter().find(|state| state.sandbox == id);
+        let running = found.filter(|state| state.running);
+        match self.sandbox.step {
+            SandboxStep::Starting if lost(&Ask::RunSandbox(id)) => match running {
+                Some(state) => {
+                    self.sandbox.ip.clone_from(&state.ip);
+                    self.sandbox.step = SandboxStep::Ready;
+                }
+                None => self.sandbox.step = SandboxStep::Absent(listing.at),
+            },
+            SandboxStep::Ready if running.is_none() => self.sandbox.step = SandboxStep::Dead,
+            SandboxStep::Stopping if lost(&Ask::StopSandbox(id)) => {
+                self.sandbox.step = SandboxStep::Dead;
+            }
+            _ => {}
+        }
+        if self.stage == Stage::Removing && lost(&Ask::RemoveSandbox(id)) {
+            self.stage = match found {
+                None => Stage::Removed,
+                Some(_) => Stage::Stopped,
+            };
+        }
+        for index in 0..self.containers.len() {
+            self.listed_container(index, listing, &lost);
+        }
+    }
+
+    fn listed_container(
+        &mut self,
+        index: usize,
+        listing: &PodListing,
+        lost: &dyn Fn(&Ask) -> bool,
+    ) {
+        let id = self.id(index);
+        let found = listing
+            .containers
+            .iter()
+            .find(|state| state.container == id);
+        let run = found.and_then(|state| state.run);
+        let Some(container) = self.containers.get_mut(index) else {
+            return;
+        };
+        if let Some(state) = found {
+            container.id.clone_from(&state.id);
+        }
+        match &container.step {
+            Step::Checking if lost(&Ask::ImageStatus(id.clone())) => container.step = Step::Idle,
+            Step::Pulling(_) if lost(&Ask::Pull(id.clone())) => container.step = Step::Idle,
+            Step::Creating if lost(&Ask::Create(id.clone())) => {
+                container.step = if found.is_some() {
+                    Step::Created
+                } else {
+                    Step::Idle
+                };
+            }
+            Step::Starting if lost(&Ask::Start(id.clone())) => match (found, run) {
+                (None, _) => container.step = Step::Idle,
+                (Some(_), None) => container.step = Step::Created,
+                (Some(_), Some(None)) => {
+                    container.step = Step::Running(listing.at);
+                    self.initialized |= index >= self.inits;
+                    self.due(Report::Due);
+                }
+                (Some(_), Some(Some(exit))) => self.ended(index, exit, listing.at),
+            },
+            Step::Running(since) | Step::Stopping(since, _) => match (found, run) {
+                (Some(_), Some(Some(exit))) => self.ended(index, exit, listing.at),
+                (None, _) if *since < listing.asked_at => {
+                    self.ended(index, UNKNOWN_EXIT, listing.at);
+                }
+                _ if lost(&Ask::Stop(id)) => container.step = Step::Running(*since),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+/// How a container counts as ended of which nothing is known.
+pub(super) const UNKNOWN_EXIT: Exit = Exit {
+    code: 137,
+    oom_killed: false,
+};
+
+/// After how long a failed step is tried again (upstream's `backOffPeriod`; the same as the first crash back-off).
+pub(super) fn retry_after(cx: &Context<'_>) -> std::time::Duration {
+    std::time::Duration::from_millis(cx.config.timing.crash_backoff_first_ms)
+}
+
+/// The bounds of the crash back-off.
+pub(super) fn crash_bounds(cx: &Context<'_>) -> Bounds {
+    let timing = &cx.config.timing;
+    Bounds::millis(timing.crash_backoff_first_ms, timing.crash_backoff_cap_ms)
+}
+
+/// The bounds of the image back-off.
+pub(super) fn image_bounds(cx: &Context<'_>) -> Bounds {
+    let timing = &cx.config.timing;
+    Bounds::millis(timing.image_backoff_first_ms, timing.image_backoff_cap_ms)
+}
