@@ -1,0 +1,73 @@
+//! The screen on a running cluster.
+
+use std::io::IsTerminal;
+
+use anyhow::Context as _;
+
+use super::{ColorChoice, RunOptions, ScreenOptions, live::Live, start::Start};
+use crate::{
+    topology::Topology,
+    tui::{self, About, QuitReason, Surroundings, TuiOptions},
+};
+
+/// Shows a topology until it is left. The first frame is drawn before an engine is looked for.
+///
+/// # Errors
+/// The terminal or the journal cannot be used, the cluster ended in a panic, or the engine would not remove something.
+pub fn run(topology: Topology, options: &RunOptions, screen: &ScreenOptions) -> anyhow::Result<u8> {
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        super::say_error(
+            "kubeplay: the screen needs a terminal; `kubeplay run FILE --for 30s --headless` needs none",
+        );
+        return Ok(super::USAGE);
+    }
+    let live = Live::start(&topology.config, options)?;
+    let tui_options = tui_options(screen)?;
+    let (launcher, handle, choice) = (live.launcher(), live.handle.clone(), options.runtime);
+    let launch = std::thread::spawn(move || {
+        let launched = Start::new(topology, choice).and_then(|start| launcher.launch(start));
+        if launched.is_err() {
+            // Ends the screen, which has nothing to show.
+            handle.stop();
+        }
+        launched
+    });
+    let left = live
+        .runtime()
+        .block_on(tui::run(tui_options, live.handle.clone()));
+    let refusal = match left {
+        // Only then is the launch known to be over.
+        Ok(QuitReason::ClusterEnded) => launch.join().ok().and_then(Result::err),
+        _ => None,
+    };
+    let ended = live.end();
+    if let Some(refusal) = refusal {
+        return Ok(refusal.report());
+    }
+    let left = left.context("the terminal")?;
+    ended?;
+    Ok(match left {
+        QuitReason::Asked | QuitReason::ClusterEnded => super::OK,
+        QuitReason::Signal(_) => super::INTERRUPTED,
+    })
+}
+
+/// The screen's options, from the arguments and the environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment is read here, by the command line"
+)]
+fn tui_options(screen: &ScreenOptions) -> anyhow::Result<TuiOptions> {
+    let mut surroundings = Surroundings::read(|name| std::env::var(name).ok());
+    match screen.color {
+        ColorChoice::Auto => {}
+        ColorChoice::Always => surroundings.no_color = false,
+        ColorChoice::Never => surroundings.no_color = true,
+    }
+    Ok(TuiOptions::new(
+        &surroundings,
+        None,
+        screen.ascii,
+        About::default(),
+    )?)
+}
