@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::{
     api::{Kind, Time, codec},
     chaos::Chaos,
+    controller,
     kubelet::Kubelet,
     scheduler::Scheduler,
     store::{
@@ -84,11 +85,12 @@ impl Cluster {
     /// An empty cluster.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let components: Vec<Box<dyn Component>> = vec![
+        let mut components: Vec<Box<dyn Component>> = vec![
             Box::new(Runner::new(Chaos::default())),
             Box::new(Scheduler::default()),
             Box::new(Runner::new(Kubelet::default())),
         ];
+        components.extend(controller::all());
         Self::with(config, components)
     }
 

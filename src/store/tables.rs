@@ -170,6 +170,30 @@ impl Objects {
         }
     }
 
+    /// Whether a namespace holds an object of a kind.
+    #[must_use]
+    pub fn has_any(&self, kind: Kind, namespace: &str) -> bool {
+        fn any<T: Stored>(objects: &Objects, namespace: &str) -> bool {
+            let mut first = T::table(objects).range(Key::new(namespace, "")..);
+            first
+                .next()
+                .is_some_and(|(key, _)| &*key.namespace == namespace)
+        }
+        match kind {
+            Kind::Namespace => any::<Namespace>(self, namespace),
+            Kind::Node => any::<Node>(self, namespace),
+            Kind::PriorityClass => any::<PriorityClass>(self, namespace),
+            Kind::ConfigMap => any::<ConfigMap>(self, namespace),
+            Kind::Service => any::<Service>(self, namespace),
+            Kind::Deployment => any::<Deployment>(self, namespace),
+            Kind::ReplicaSet => any::<ReplicaSet>(self, namespace),
+            Kind::Pod => any::<Pod>(self, namespace),
+            Kind::EndpointSlice => any::<EndpointSlice>(self, namespace),
+            Kind::Lease => any::<Lease>(self, namespace),
+            Kind::Event => any::<Event>(self, namespace),
+        }
+    }
+
     /// Pods in a namespace.
     pub fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
         let namespace = namespace.to_owned();

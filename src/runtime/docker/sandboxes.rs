@@ -1,0 +1,221 @@
+//! The verbs of sandboxes, the listing of a node, and kills.
+
+use std::{collections::BTreeMap, sync::PoisonError, time::Instant};
+
+use futures_util::future::join_all;
+
+use super::{
+    calls::Targets,
+    containers::KILLED,
+    engine::Failure,
+    index::{SeenState, State, Ticket},
+    labels::{self, Part},
+    reap,
+    shared::Shared,
+    spec,
+};
+use crate::{
+    api::Name,
+    store::runtime::{
+        Answer, ContainerState, RuntimeError, RuntimeErrorKind, SandboxConfig, SandboxId,
+        SandboxState,
+    },
+};
+
+impl Shared {
+    /// Creates and starts a sandbox. One that runs already is as good.
+    pub async fn run_sandbox(
+        &self,
+        sandbox: SandboxId,
+        config: &SandboxConfig,
+        node: &Name,
+        ticket: Ticket,
+    ) -> Result<Answer, RuntimeError> {
+        let part = Part::Sandbox(sandbox);
+        let (network, _) = self.network().await?;
+        self.built_in().await?;
+        let _turn = self.turn(&part).await;
+        let _permit = self.starts.acquire().await;
+        self.check_alive(ticket, node, sandbox.pod)?;
+        let ip = self.allocate(sandbox).await?;
+        let around = self.surroundings(node);
+        let body = |image: &str, labels: BTreeMap<&'static str, String>| {
+            spec::sandbox(config, image, &around, &network.name, &ip, labels)
+        };
+        let created = self
+            .create(&part, &config.pod, node, None, None, body)
+            .await;
+        let result = match created {
+            Ok(id) => self.start(&part, &id, node, ticket).await,
+            Err(failure) => Err(failure.into()),
+        };
+        if let Err(error) = result {
+            // The next attempt begins anew, with another address.
+            self.discard(sandbox).await;
+            return Err(error);
+        }
+        if let Some(State::Exited(_)) = self.index().get(&part).map(|entry| entry.state) {
+            return Err(RuntimeError {
+                kind: RuntimeErrorKind::Unavailable,
+                message: format!("{part} has ended"),
+            });
+        }
+        Ok(Answer::Sandbox { ip })
+    }
+
+    async fn allocate(&self, sandbox: SandboxId) -> Result<String, Failure> {
+        let (_, addresses) = self.network().await?;
+        let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = addresses.allocate(sandbox, now());
+        let address = address.ok_or_else(|| {
+            Failure::Other("no address is free in the cluster's network".to_owned())
+        })?;
+        Ok(address.to_string())
+    }
+
+    async fn release(&self, sandbox: SandboxId) {
+        if let Ok((_, addresses)) = self.network().await {
+            addresses
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .release(sandbox, now());
+        }
+    }
+
+    /// Removes what may have become of a sandbox that could not be started.
+    async fn discard(&self, sandbox: SandboxId) {
+        let part = Part::Sandbox(sandbox);
+        let id = self.index().get(&part).map(|entry| entry.id.clone());
+        if let Some(id) = id {
+            self.index().ending(&part);
+            if let Err(failure) = reap::remove_container(&self.engine, &id).await {
+                tracing::warn!(container = id, %failure, "remove failed");
+            }
+            self.index().removed(&part);
+        }
+        self.release(sandbox).await;
+    }
+
+    /// Ends a sandbox and whatever runs in it.
+    pub async fn stop_sandbox(&self, sandbox: SandboxId) -> Result<Answer, RuntimeError> {
+        let part = Part::Sandbox(sandbox);
+        // Known even if its creation was never answered.
+        self.find(&part).await?;
+        let targets = {
+            let mut index = self.index();
+            let targets: Targets = index
+                .of_pod(sandbox.pod)
+                .filter(|(part, entry)| is_of(part, entry.joined, sandbox))
+                .filter(|(_, entry)| matches!(entry.state, State::Running | State::Starting { .. }))
+                .map(|(part, entry)| (part.clone(), entry.id.clone()))
+                .collect();
+            for (part, _) in &targets {
+                index.ending(part);
+            }
+            targets
+        };
+        let all = targets.clone();
+        self.kill(targets).await;
+        for (part, id) in &all {
+            match self.ended(part, id).await {
+                Err(failure) if failure.status() == Some(404) => self.removed(part),
+                result => drop(result?),
+            }
+        }
+        Ok(Answer::Stopped { exit: KILLED })
+    }
+
+    /// Removes a sandbox and its containers, running or not.
+    pub async fn remove_sandbox(&self, sandbox: SandboxId) -> Result<Answer, RuntimeError> {
+        let uid = sandbox.pod.to_string();
+        // Asked of the engine: what is not known here must go too.
+        let mut seen = self.list(&[(labels::POD_UID, uid.as_str())]).await?;
+        seen.retain(|container| is_of(&container.part, container.joined, sandbox));
+        let (owner, containers): (Vec<_>, Vec<_>) = seen
+            .into_iter()
+            .map(|container| (container.part, container.id))
+            .partition(|(part, _)| matches!(part, Part::Sandbox(_)));
+        for group in [containers, owner] {
+            let removals = group.iter().map(async |(part, id)| {
+                self.index().ending(part);
+                reap::remove_container(&self.engine, id).await?;
+                self.removed(part);
+                Ok::<_, Failure>(())
+            });
+            join_all(removals)
+                .await
+                .into_iter()
+                .collect::<Result<(), _>>()?;
+        }
+        self.release(sandbox).await;
+        Ok(Answer::Removed)
+    }
+
+    /// Everything that the engine has of a node.
+    pub async fn list_node(&self, node: &Name) -> Result<Answer, RuntimeError> {
+        let (mut sandboxes, mut containers) = (Vec::new(), Vec::new());
+        for seen in self.list(&[(labels::NODE, node)]).await? {
+            match seen.part {
+                Part::Sandbox(sandbox) => sandboxes.push(SandboxState {
+                    sandbox,
+                    running: seen.state == SeenState::Running,
+                    ip: self.address(sandbox).or(seen.ip).unwrap_or_default(),
+                }),
+                Part::Container(ref container) => {
+                    let run = match seen.state {
+                        SeenState::Created => None,
+                        SeenState::Running => Some(None),
+                        SeenState::Ended => match self.ended(&seen.part, &seen.id).await {
+                            Ok(exit) => Some(Some(exit)),
+                            // Removed meanwhile.
+                            Err(failure) if failure.status() == Some(404) => continue,
+                            Err(failure) => return Err(failure.into()),
+                        },
+                    };
+                    containers.push(ContainerState {
+                        container: container.clone(),
+                        run,
+                        id: seen.id,
+                    });
+                }
+            }
+        }
+        Ok(Answer::Listing {
+            sandboxes,
+            containers,
+        })
+    }
+
+    fn address(&self, sandbox: SandboxId) -> Option<String> {
+        let addresses = self.known_addresses()?;
+        let addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(addresses.get(sandbox)?.to_string())
+    }
+
+    /// SIGKILL to all containers at once, then to the sandboxes.
+    pub async fn kill(&self, targets: Targets) -> Answer {
+        let (sandboxes, containers): (Targets, Targets) = targets
+            .into_iter()
+            .partition(|(part, _)| matches!(part, Part::Sandbox(_)));
+        for group in [containers, sandboxes] {
+            join_all(group.iter().map(|(_, id)| self.kill_one(id))).await;
+        }
+        Answer::Stopped { exit: KILLED }
+    }
+}
+
+/// Whether a container is a sandbox, or is joined to it.
+fn is_of(part: &Part, joined: Option<u32>, sandbox: SandboxId) -> bool {
+    match part {
+        Part::Sandbox(id) => *id == sandbox,
+        Part::Container(id) => id.pod == sandbox.pod && joined == Some(sandbox.attempt),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "addresses rest for a time on the wall"
+)]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,478 @@
+//! A runtime to try things on, and the guard that nothing of it stays.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bollard::{
+    Docker,
+    query_parameters::{
+        ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+        RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    },
+};
+use kubeplay::{
+    api::{Key, Name, Uid, image::BUILT_IN_IMAGE},
+    cluster::thread::CallSink,
+    runtime::docker::{self, DockerRuntime, Engine, Options},
+    store::{
+        config::RuntimeKind,
+        runtime::{
+            Answer, Call, ContainerConfig, ContainerId, Exit, Report, RuntimeError, SandboxConfig,
+            SandboxId, Verb,
+        },
+    },
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// What takes longer than this has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The engine; none if there is none and none is required.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+pub async fn engine() -> Option<Engine> {
+    match docker::probe().await {
+        Ok(engine) => Some(engine),
+        Err(why) if std::env::var("KUBEPLAY_REQUIRE_DOCKER").is_ok_and(|v| v == "1") => {
+            panic!("no Docker engine: {why}")
+        }
+        Err(why) => {
+            println!("skipped, no Docker engine: {why}");
+            None
+        }
+    }
+}
+
+/// Runs a test against the engine, if there is one, and checks that nothing stays.
+pub fn with_lab(test: impl AsyncFnOnce(Lab) -> Lab) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        if let Some(engine) = engine().await {
+            let state = tempfile::tempdir().unwrap();
+            test(Lab::new(engine, state.path())).await.end().await;
+        }
+    });
+}
+
+/// A runtime with what it reported.
+pub struct Lab {
+    pub engine: Engine,
+    pub runtime: DockerRuntime,
+    sink: CallSink,
+    reports: UnboundedReceiver<Report>,
+    /// Reports that nobody waited for yet.
+    unread: Vec<Report>,
+    calls: u64,
+    pub guard: Guard,
+}
+
+/// A pod of one container.
+#[derive(Clone)]
+pub struct TestPod {
+    pub key: Key,
+    pub sandbox: SandboxId,
+    pub container: ContainerId,
+}
+
+impl TestPod {
+    pub fn new(number: u32) -> Self {
+        let pod = Uid(0xabcd_0000_0000_0000_0000_0000_0000_0000 + u128::from(number));
+        Self {
+            key: Key::new("default", format!("pod-{number}")),
+            sandbox: SandboxId { pod, attempt: 0 },
+            container: ContainerId {
+                pod,
+                name: Name::from("main"),
+                attempt: 0,
+            },
+        }
+    }
+
+    pub fn run_sandbox(&self) -> Verb {
+        Verb::RunPodSandbox {
+            sandbox: self.sandbox,
+            config: Arc::new(SandboxConfig {
+                pod: self.key.clone(),
+                hostname: self.key.name.clone(),
+                labels: Default::default(),
+            }),
+        }
+    }
+
+    pub fn config(&self, args: &[&str]) -> ContainerConfig {
+        ContainerConfig {
+            pod: self.key.clone(),
+            image: BUILT_IN_IMAGE.to_owned(),
+            command: vec![],
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: vec![],
+            working_dir: None,
+            cpu_request_milli: 100,
+            cpu_limit_milli: 0,
+            memory_limit_bytes: 0,
+            read_only_root: false,
+            run_as_user: None,
+        }
+    }
+
+    pub fn create(&self, config: ContainerConfig) -> Verb {
+        Verb::CreateContainer {
+            sandbox: self.sandbox,
+            container: self.container.clone(),
+            config: Arc::new(config),
+        }
+    }
+
+    pub fn start(&self) -> Verb {
+        Verb::StartContainer {
+            container: self.container.clone(),
+        }
+    }
+}
+
+impl Lab {
+    pub fn new(engine: Engine, state: &Path) -> Self {
+        let (sender, reports) = unbounded_channel();
+        let options = Options {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_kubeplay")),
+            state_dir: Some(state.to_owned()),
+            ..Options::new("lab", 1.0)
+        };
+        let runtime = DockerRuntime::start(engine.clone(), options, move |batch| {
+            for report in batch {
+                let _ = sender.send(report);
+            }
+        })
+        .unwrap();
+        Self {
+            guard: Guard {
+                host: engine.host().to_owned(),
+                run: runtime.run().to_owned(),
+                watchdog: runtime.watchdog(),
+            },
+            engine,
+            sink: runtime.sink(),
+            runtime,
+            reports,
+            unread: Vec::new(),
+            calls: 0,
+        }
+    }
+
+    pub fn call_on(&mut self, node: &str, verb: Verb) -> u64 {
+        self.calls += 1;
+        (self.sink)(Call {
+            id: self.calls,
+            node: Name::from(node),
+            runtime: RuntimeKind::Docker,
+            verb,
+        });
+        self.calls
+    }
+
+    pub fn call(&mut self, verb: Verb) -> u64 {
+        self.call_on("node-1", verb)
+    }
+
+    /// The first report that something can be made of, whether it has come already or comes yet.
+    pub async fn wait<T>(&mut self, wanted: impl Fn(&Report) -> Option<T>) -> T {
+        let mut looked_at = 0;
+        loop {
+            for index in looked_at..self.unread.len() {
+                if let Some(found) = wanted(&self.unread[index]) {
+                    self.unread.remove(index);
+                    return found;
+                }
+            }
+            looked_at = self.unread.len();
+            match tokio::time::timeout(PATIENCE, self.reports.recv()).await {
+                Ok(Some(report)) => self.unread.push(report),
+                _ => panic!("the report never came; these did: {:#?}", self.unread),
+            }
+        }
+    }
+
+    /// What was reported so far and nobody waited for.
+    pub fn unread(&mut self) -> &[Report] {
+        while let Ok(report) = self.reports.try_recv() {
+            self.unread.push(report);
+        }
+        &self.unread
+    }
+
+    pub async fn answer(&mut self, id: u64) -> Result<Answer, RuntimeError> {
+        self.wait(|report| match report {
+            Report::Answer { call, result, .. } if *call == id => Some(result.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn ask(&mut self, verb: Verb) -> Result<Answer, RuntimeError> {
+        let id = self.call(verb);
+        self.answer(id).await
+    }
+
+    /// Starts a pod of the built-in workload; its address.
+    pub async fn run(&mut self, pod: &TestPod, args: &[&str]) -> String {
+        let Answer::Sandbox { ip } = self.ask(pod.run_sandbox()).await.unwrap() else {
+            panic!("no sandbox");
+        };
+        self.ask(pod.create(pod.config(args))).await.unwrap();
+        self.ask(pod.start()).await.unwrap();
+        ip
+    }
+
+    /// Starts many at once.
+    pub async fn run_all(&mut self, pods: &[TestPod]) {
+        let steps: [fn(&TestPod) -> Verb; 3] = [
+            TestPod::run_sandbox,
+            |pod| pod.create(pod.config(&[])),
+            TestPod::start,
+        ];
+        for step in steps {
+            let calls: Vec<u64> = pods.iter().map(|pod| self.call(step(pod))).collect();
+            for call in calls {
+                self.answer(call).await.unwrap();
+            }
+        }
+    }
+
+    /// How the container ended, once it has.
+    pub async fn exit(&mut self, container: &ContainerId) -> Exit {
+        self.wait(|report| match report {
+            Report::ContainerExited {
+                container: ended,
+                exit,
+                ..
+            } if ended == container => Some(*exit),
+            _ => None,
+        })
+        .await
+    }
+
+    /// A sandbox that ended, once one has.
+    pub async fn sandbox_exit(&mut self) -> SandboxId {
+        self.wait(|report| match report {
+            Report::SandboxExited { sandbox, .. } => Some(*sandbox),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Ends the run, and looks whether anything stayed.
+    pub async fn end(self) {
+        self.runtime.shutdown(|_, _| {}).await.unwrap();
+        assert_eq!(self.guard.left().await, Vec::<String>::new());
+    }
+}
+
+/// What a pod answers once it listens.
+pub async fn get(address: &str, path: &str) -> String {
+    let start = Instant::now();
+    loop {
+        match try_get(address, path).await {
+            Ok(text) => return text,
+            Err(error) if start.elapsed() > PATIENCE => panic!("{address}: {error}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn try_get(address: &str, path: &str) -> std::io::Result<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+/// What is left of a run. When it is dropped, be it by a panic, it removes that.
+pub struct Guard {
+    pub host: String,
+    pub run: String,
+    pub watchdog: u32,
+}
+
+impl Guard {
+    fn docker(&self) -> Docker {
+        Docker::connect_with_host(&self.host).unwrap()
+    }
+
+    fn label(&self) -> Vec<String> {
+        vec![format!("kubeplay.run={}", self.run)]
+    }
+
+    pub async fn containers(&self) -> Vec<String> {
+        let filters = [("label", self.label())].into_iter().collect();
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let listing = self.docker().list_containers(Some(options)).await.unwrap();
+        listing.into_iter().filter_map(|c| c.id).collect()
+    }
+
+    async fn networks(&self) -> Vec<String> {
+        let filters = [("label", self.label())].into_iter().collect();
+        let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+        let listing = self.docker().list_networks(Some(options)).await.unwrap();
+        listing.into_iter().filter_map(|n| n.name).collect()
+    }
+
+    async fn volumes(&self) -> Vec<String> {
+        let filters = [("label", self.label())].into_iter().collect();
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let listing = self.docker().list_volumes(Some(options)).await.unwrap();
+        let volumes = listing.volumes.unwrap_or_default();
+        volumes.into_iter().map(|v| v.name).collect()
+    }
+
+    /// Everything of the run that is still there.
+    pub async fn left(&self) -> Vec<String> {
+        let mut left = self.containers().await;
+        left.extend(self.networks().await);
+        left.extend(self.volumes().await);
+        let cgroups = docker::cgroups(&self.run);
+        left.extend(cgroups.iter().map(|path| path.display().to_string()));
+        if is_alive(self.watchdog) {
+            left.push(format!("process {}", self.watchdog));
+        }
+        left
+    }
+
+    /// How long it takes until nothing is left.
+    pub async fn until_nothing_is_left(&self, patience: Duration) -> Duration {
+        let start = Instant::now();
+        loop {
+            let left = self.left().await;
+            if left.is_empty() {
+                return start.elapsed();
+            }
+            assert!(start.elapsed() < patience, "left: {left:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn remove(&self) {
+        for id in self.containers().await {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+            let docker = self.docker();
+            let _ = docker.remove_container(&id, Some(options.build())).await;
+        }
+        for name in self.networks().await {
+            let _ = self.docker().remove_network(&name).await;
+        }
+        for name in self.volumes().await {
+            let options = None::<RemoveVolumeOptions>;
+            let _ = self.docker().remove_volume(&name, options).await;
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // On a thread of its own: this may happen inside of a runtime.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                runtime.block_on(self.remove());
+            });
+        });
+    }
+}
+
+/// Whether a process exists and has not ended.
+fn is_alive(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim().starts_with('Z'))
+}
+
+/// The variable by which a process is told to be a [`victim`]: number of pods and state directory.
+pub const VICTIM: &str = "KUBEPLAY_TEST_VICTIM";
+
+/// Runs pods until somebody kills this process. It says `run <id> <watchdog>` when it has begun, and `ready` when all run.
+pub fn victim(order: &str) {
+    let (pods, state) = order.split_once(' ').unwrap();
+    let pods: Vec<TestPod> = (0..pods.parse().unwrap()).map(TestPod::new).collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = engine().await.unwrap();
+        let mut lab = Lab::new(engine, Path::new(state));
+        say(&format!("run {} {}", lab.guard.run, lab.guard.watchdog));
+        lab.run_all(&pods).await;
+        say("ready");
+        std::future::pending::<()>().await;
+    });
+}
+
+/// Not `println!`, which the test harness may catch. On a line of its own, whatever was printed before.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{line}").unwrap();
+    out.flush().unwrap();
+}
+
+/// A process that runs pods, to be killed.
+pub struct Victim {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+    pub guard: Guard,
+}
+
+impl Victim {
+    /// Starts one: this very program, with arguments that lead it to [`victim`].
+    pub fn start(arguments: &[&str], engine: &Engine, state: &Path, pods: u32) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(arguments)
+            .env(VICTIM, format!("{pods} {}", state.display()))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let begun = next(&mut lines, "run ");
+        let (run, watchdog) = begun.split_once(' ').unwrap();
+        let guard = Guard {
+            host: engine.host().to_owned(),
+            run: run.to_owned(),
+            watchdog: watchdog.parse().unwrap(),
+        };
+        Self {
+            child,
+            lines,
+            guard,
+        }
+    }
+
+    /// Waits until all its pods run.
+    pub fn wait_until_ready(&mut self) {
+        next(&mut self.lines, "ready");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next(lines: &mut std::io::Lines<BufReader<ChildStdout>>, word: &str) -> String {
+    lines
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.strip_prefix(word)?.to_owned()))
+        .unwrap()
+}
