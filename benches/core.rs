@@ -129,7 +129,10 @@ fn scale(nodes: usize, pods: usize, deployments: usize) {
 }
 
 fn demo_drive(seed: u64) -> Simulation {
-    let mut topology = topology::demo();
+    let mut topology = match topology::demo() {
+        Ok(topology) => topology,
+        Err(problems) => panic!("the demo is wrong: {problems}"),
+    };
     topology.config.seed = seed;
     let mut drive = Drive::new(Cluster::new(topology.config), SimulatedRuntime::new(seed));
     for object in topology.objects {

@@ -70,7 +70,7 @@ fn first_frame(arguments: &[&str]) -> Result<f64, Box<dyn std::error::Error>> {
     let mut writer = pair.master.take_writer()?;
     let begun = Instant::now();
     let mut child = pair.slave.spawn_command(command)?;
-    let mut seen = vt100::Parser::new(36, 120, 0);
+    let mut seen = vt100::Parser::default();
     let mut buffer = [0; 65536];
     let millis = loop {
         let count = reader.read(&mut buffer)?;

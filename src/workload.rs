@@ -4,7 +4,7 @@
 //! `workload exit` is a program that ends. `libraries` is asked outside of containers, when the image is packed.
 //! Nothing here may load what the rest of kubeplay needs: there is one of these per container.
 
-mod arguments;
+pub mod arguments;
 mod serve;
 
 use std::{

@@ -105,7 +105,7 @@ fn a_pod_starts_with_two_status_writes_and_upstream_s_events() {
 fn init_containers_run_one_after_the_other_before_the_app() {
     let mut bench = Bench::new(Preset::Kubernetes, 1);
     let init =
-        |name: &str| json!({"name": name, "image": WORKLOAD, "args": ["--exit-after", "2s"]});
+        |name: &str| json!({"name": name, "image": WORKLOAD, "args": ["exit", "--after", "2s"]});
     bench.pod(
         "web",
         json!({"initContainers": [init("first"), init("second"),
@@ -140,7 +140,7 @@ fn an_init_container_that_fails_is_tried_again_unless_the_pod_says_never() {
             "web",
             json!({"restartPolicy": policy,
                 "initContainers": [{"name": "first", "image": WORKLOAD,
-                    "args": ["--exit-after", "1s", "--exit-code", "1"]}],
+                    "args": ["exit", "--after", "1s", "--code", "1"]}],
                 "containers": [{"name": "app", "image": WORKLOAD}]}),
         );
         bench.run(8_000);
@@ -161,7 +161,7 @@ fn a_container_that_crashes_waits_longer_each_time() {
     bench.pod(
         "web",
         json!({"containers": [{"name": "app", "image": WORKLOAD,
-            "args": ["--exit-after", "1s", "--exit-code", "1"]}]}),
+            "args": ["exit", "--after", "1s", "--code", "1"]}]}),
     );
     let mut starts = Vec::new();
     for restarts in 0..8 {
@@ -225,7 +225,7 @@ fn a_pod_ends_as_its_restart_policy_says() {
         bench.pod(
             "job",
             json!({"restartPolicy": policy, "containers": [{"name": "app", "image": WORKLOAD,
-                "args": ["--exit-after", "1s", "--exit-code", code]}]}),
+                "args": ["exit", "--after", "1s", "--code", code]}]}),
         );
         bench.run(5_000);
         assert_eq!(bench.get("job").phase(), phase, "{policy} {code}");
@@ -244,8 +244,8 @@ fn a_pod_that_is_deleted_stops_gracefully_and_leaves_nothing() {
     bench.pod(
         "web",
         json!({"containers": [
-            {"name": "app", "image": WORKLOAD, "args": ["--stop-after", "3s"]},
-            {"name": "stubborn", "image": WORKLOAD, "args": ["--ignore-sigterm"]}],
+            {"name": "app", "image": WORKLOAD, "args": ["serve", "--stop-after", "3s"]},
+            {"name": "stubborn", "image": WORKLOAD, "args": ["serve", "--stop-after", "1h"]}],
             "initContainers": [{"name": "helper", "image": WORKLOAD, "restartPolicy": "Always"}],
             "terminationGracePeriodSeconds": 5}),
     );
@@ -370,7 +370,7 @@ fn a_node_that_is_cut_off_runs_its_containers_by_what_it_knew() {
     let mut bench = Bench::new(Preset::Fast, 1);
     bench.pod(
         "web",
-        json!({"containers": [{"name": "app", "image": WORKLOAD, "args": ["--exit-after", "3s"]}]}),
+        json!({"containers": [{"name": "app", "image": WORKLOAD, "args": ["exit", "--after", "3s"]}]}),
     );
     bench.pod("old", json!({}));
     bench.until_running("web");

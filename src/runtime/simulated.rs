@@ -218,7 +218,7 @@ impl SimulatedRuntime {
         let needs = program::stops_after(&container.config);
         container.stop_calls.push(call.id);
         let (takes, exit) = match needs {
-            Some(needs) if needs <= grace => (needs, Exit::default()),
+            needs if needs <= grace => (needs, Exit::default()),
             _ => (grace, killed()),
         };
         let due = Due {

@@ -283,7 +283,7 @@ fn workload(section: &mut Section<'_>, built_in: bool, port: Option<i32>) -> Opt
         }
         return None;
     }
-    let mut args = vec!["workload".to_owned(), "serve".to_owned()];
+    let mut args = vec!["serve".to_owned()];
     let mut flag = |name: &str, value: String| args.extend([format!("--{name}"), value]);
     flag("port", port.unwrap_or(WORKLOAD_PORT).to_string());
     if let Some(mut fields) = found {

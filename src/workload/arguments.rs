@@ -21,6 +21,8 @@ pub struct Serve {
     pub startup: Duration,
     /// Bytes that it holds.
     pub memory: usize,
+    /// How long it goes on serving after it was asked to end.
+    pub stop_after: Duration,
 }
 
 /// `exit`: a program that ends.
@@ -28,6 +30,14 @@ pub struct Serve {
 pub struct Exit {
     pub after: Duration,
     pub code: u8,
+}
+
+impl Exit {
+    /// How the workload ends when it does not understand its arguments.
+    pub const REFUSED: Self = Self {
+        after: Duration::ZERO,
+        code: 2,
+    };
 }
 
 /// Reads the arguments; none at all is `serve`.
@@ -38,6 +48,7 @@ pub fn parse(words: &[&str]) -> Result<Work, String> {
         cpu: Duration::ZERO,
         startup: Duration::ZERO,
         memory: 0,
+        stop_after: Duration::ZERO,
     };
     let mut exit = Exit {
         after: Duration::ZERO,
@@ -52,6 +63,9 @@ pub fn parse(words: &[&str]) -> Result<Work, String> {
             }
             ("serve", "--startup") => {
                 serve.startup = duration(value).ok_or_else(|| bad("a duration"))?;
+            }
+            ("serve", "--stop-after") => {
+                serve.stop_after = duration(value).ok_or_else(|| bad("a duration"))?;
             }
             ("serve", "--memory") => {
                 let quantity: Option<Quantity> = value.parse().ok();
@@ -121,6 +135,7 @@ mod tests {
             "--port",
             "80",
             "--cpu-ms=2.5",
+            "--stop-after=2s",
             "--startup",
             "500ms",
             "--memory",
@@ -131,6 +146,7 @@ mod tests {
             cpu: Duration::from_micros(2500),
             startup: Duration::from_millis(500),
             memory: 32 << 20,
+            stop_after: Duration::from_secs(2),
         };
         assert_eq!(parse(&words), Ok(Work::Serve(expected)));
     }

@@ -46,9 +46,14 @@ pub async fn run(how: &Serve) -> io::Result<()> {
     let site = Arc::new(Site::new(how));
     let closing = CancellationToken::new();
     let connections = TaskTracker::new();
+    let end = async {
+        ending.wait().await;
+        wait(how.stop_after).await;
+    };
+    tokio::pin!(end);
     loop {
         tokio::select! {
-            () = ending.wait() => break,
+            () = &mut end => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let (site, closing) = (Arc::clone(&site), closing.clone());

@@ -1,13 +1,15 @@
 //! What a simulated container does, read from its command line.
 //!
-//! The built-in workload ends by itself with `--exit-after 5s` (`--exit-code 1`; 0 if not given), takes
-//! `--stop-after 2s` from SIGTERM to its end (100 ms if not given), and ignores SIGTERM with `--ignore-sigterm`.
+//! The built-in workload's arguments are read as the workload itself reads them.
 //! For users' images a few shell words are understood: `true`, `false`, `sleep 5`, `exit 1`, alone or as a script of
 //! `sh -c`, separated by `;`, `&&` or lines. Everything else runs until it is stopped.
 
 use std::time::Duration;
 
-use crate::store::runtime::{ContainerConfig, Exit};
+use crate::{
+    store::runtime::{ContainerConfig, Exit},
+    workload::arguments::{self, Work},
+};
 
 /// What a program needs from SIGTERM to its end, unless it says.
 const STOPS_AFTER: Duration = Duration::from_millis(100);
@@ -20,18 +22,12 @@ fn words(config: &ContainerConfig) -> impl Iterator<Item = &str> {
         .map(String::as_str)
 }
 
-/// The value of an option, as `--name value` or `--name=value`.
-fn option<'a>(config: &'a ContainerConfig, name: &str) -> Option<&'a str> {
-    let mut words = words(config);
-    while let Some(word) = words.next() {
-        if word == name {
-            return words.next();
-        }
-        if let Some(value) = word.strip_prefix(name).and_then(|w| w.strip_prefix('=')) {
-            return Some(value);
-        }
-    }
-    None
+/// What the built-in workload is asked to do, if these are its arguments.
+fn work(config: &ContainerConfig) -> Option<Work> {
+    let words: Vec<&str> = config.args.iter().map(String::as_str).collect();
+    let asked = config.command.is_empty() && matches!(words.first(), Some(&"serve" | &"exit"));
+    // Arguments that the workload would refuse end it at once, as they would in a real container.
+    asked.then(|| arguments::parse(&words).unwrap_or(Work::Exit(arguments::Exit::REFUSED)))
 }
 
 /// A duration such as `500ms`, `5s`, `1m`, or a bare number of seconds.
@@ -53,9 +49,10 @@ fn duration(text: &str) -> Option<Duration> {
 
 /// When and how a container ends by itself, if it does.
 pub(super) fn ends(config: &ContainerConfig) -> Option<(Duration, Exit)> {
-    if let Some(after) = option(config, "--exit-after").and_then(duration) {
-        let code = option(config, "--exit-code").and_then(|code| code.parse().ok());
-        return Some((after, exit(code.unwrap_or(0))));
+    match work(config) {
+        Some(Work::Exit(work)) => return Some((work.after, exit(i32::from(work.code)))),
+        Some(Work::Serve(_)) => return None,
+        None => {}
     }
     let all: Vec<&str> = words(config).collect();
     match all.as_slice() {
@@ -91,13 +88,12 @@ const fn exit(code: i32) -> Exit {
     }
 }
 
-/// How long a container takes from SIGTERM to its end; none if it ignores SIGTERM.
-pub(super) fn stops_after(config: &ContainerConfig) -> Option<Duration> {
-    if words(config).any(|word| word == "--ignore-sigterm") {
-        return None;
+/// How long a container takes from SIGTERM to its end.
+pub(super) fn stops_after(config: &ContainerConfig) -> Duration {
+    match work(config) {
+        Some(Work::Serve(serve)) => STOPS_AFTER + serve.stop_after,
+        _ => STOPS_AFTER,
     }
-    let asked = option(config, "--stop-after").and_then(duration);
-    Some(asked.unwrap_or(STOPS_AFTER))
 }
 
 /// Why a container's program cannot be started, if so: one named `no-such-program` is not there.
@@ -136,9 +132,10 @@ mod tests {
 
     #[test]
     fn a_command_line_says_when_and_how_it_ends() {
-        check_end(&["--exit-after", "5s", "--exit-code", "1"], Some((5000, 1)));
-        check_end(&["--exit-after=250ms"], Some((250, 0)));
-        check_end(&["--serve", "8080"], None);
+        check_end(&["exit", "--after", "5s", "--code", "1"], Some((5000, 1)));
+        check_end(&["exit", "--after=250ms"], Some((250, 0)));
+        check_end(&["serve", "--port", "8080"], None);
+        check_end(&["serve", "--port", "x"], Some((0, 2)));
         check_end(&["sleep", "2"], Some((2000, 0)));
         check_end(&["false"], Some((0, 1)));
         check_end(&["sh", "-c", "sleep 1; exit 3"], Some((1000, 3)));
@@ -154,9 +151,8 @@ mod tests {
 
     #[test]
     fn a_command_line_says_how_it_takes_sigterm() {
-        let ms = |line: &[&str]| stops_after(&config(line)).map(|d| d.as_millis());
-        assert_eq!(ms(&[]), Some(100));
-        assert_eq!(ms(&["--stop-after", "2s"]), Some(2000));
-        assert_eq!(ms(&["--ignore-sigterm"]), None);
+        let ms = |line: &[&str]| stops_after(&config(line)).as_millis();
+        assert_eq!(ms(&[]), 100);
+        assert_eq!(ms(&["serve", "--stop-after", "2s"]), 2100);
     }
 }

@@ -164,8 +164,8 @@ fn what_was_under_way_when_a_node_was_killed_is_never_answered() {
 fn sigterm_ends_a_container_with_0_and_the_end_of_its_grace_with_137() {
     for (args, grace_ms, code) in [
         (vec![], 30_000, 0),
-        (vec!["--ignore-sigterm"], 2_000, 137),
-        (vec!["--stop-after", "3s"], 2_000, 137),
+        (vec!["serve", "--stop-after", "1h"], 2_000, 137),
+        (vec!["serve", "--stop-after", "3s"], 2_000, 137),
     ] {
         let mut bench = Bench::new();
         bench.run(1, &args);
@@ -186,7 +186,7 @@ fn sigterm_ends_a_container_with_0_and_the_end_of_its_grace_with_137() {
 #[test]
 fn a_call_that_is_repeated_is_done_once() {
     let mut bench = Bench::new();
-    bench.run(1, &["--exit-after", "1s", "--exit-code", "3"]);
+    bench.run(1, &["exit", "--after", "1s", "--code", "3"]);
     bench.ask(Verb::StartContainer {
         container: container(1),
     });
