@@ -415,7 +415,7 @@ impl Worker {
 
     /// A container's index, if it waits for its image.
     fn waiting_for_image(&self, id: &ContainerId) -> Option<usize> {
-        let index = (0..self.containers.len()).find(|index| self.id(*index) == *id)?;
+        let index = self.index(id)?;
         let step = &self.containers.get(index)?.step;
         matches!(step, Step::Checking | Step::Pulling(_)).then_some(index)
     }

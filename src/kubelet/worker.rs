@@ -135,6 +135,7 @@ impl Step {
 /// A container of the pod.
 #[derive(Clone, Debug)]
 pub(super) struct Container {
+    pub name: Name,
     /// The number of the instance; what the API calls the restart count.
     pub attempt: u32,
     pub step: Step,
@@ -182,7 +183,8 @@ impl Worker {
     /// A pod that was bound to a node.
     pub fn new(pod: &Arc<Pod>, node: &Name) -> Self {
         let inits = pod.spec.init_containers.as_ref().map_or(0, Vec::len);
-        let fresh = Container {
+        let fresh = |spec: &core::Container| Container {
+            name: Name::from(spec.name.as_str()),
             attempt: 0,
             step: Step::Idle,
             last: None,
@@ -204,7 +206,10 @@ impl Worker {
                 step: SandboxStep::Absent(Time::ZERO),
                 ip: String::new(),
             },
-            containers: vec![fresh; inits + pod.spec.containers.len()],
+            containers: {
+                let init = pod.spec.init_containers.iter().flatten();
+                init.chain(&pod.spec.containers).map(fresh).collect()
+            },
             inits,
             initialized: false,
             started: None,
@@ -253,7 +258,9 @@ impl Worker {
 
     /// A container's name.
     pub fn name(&self, index: usize) -> &str {
-        self.spec(index).map_or("", |spec| spec.name.as_str())
+        self.containers
+            .get(index)
+            .map_or("", |container| &container.name)
     }
 
     /// Whether a container is an init container that goes on running.
@@ -263,10 +270,11 @@ impl Worker {
 
     /// The id of a container's present instance.
     pub fn id(&self, index: usize) -> ContainerId {
+        let container = self.containers.get(index);
         ContainerId {
             pod: self.uid,
-            name: self.name(index).into(),
-            attempt: self.containers.get(index).map_or(0, |c| c.attempt),
+            name: container.map_or_else(|| Name::from(""), |c| c.name.clone()),
+            attempt: container.map_or(0, |c| c.attempt),
         }
     }
 
@@ -278,9 +286,10 @@ impl Worker {
         }
     }
 
-    fn index(&self, id: &ContainerId) -> Option<usize> {
-        let found = (0..self.containers.len()).find(|index| self.name(*index) == &*id.name)?;
-        (self.containers.get(found)?.attempt == id.attempt).then_some(found)
+    /// The container whose present instance this is.
+    pub fn index(&self, id: &ContainerId) -> Option<usize> {
+        let is_it = |c: &Container| c.name == id.name && c.attempt == id.attempt;
+        self.containers.iter().position(is_it)
     }
 
     /// Whether something is being started.
