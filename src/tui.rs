@@ -29,3 +29,6 @@ pub use model::{About, Model};
 pub use run::{QuitReason, Surroundings, TuiOptions, run};
 pub use update::{Command, Message, update};
 pub use view::view;
+
+#[cfg(test)]
+mod tests;

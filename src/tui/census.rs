@@ -8,6 +8,7 @@ use super::feed::Seen;
 use crate::{
     api::{Name, Node},
     cluster::Snapshot,
+    store::RuntimeKind,
 };
 
 /// The nodes in the order in which they are shown, and how many are ready.
@@ -15,6 +16,8 @@ use crate::{
 pub struct Census {
     pub nodes: Vector<Name>,
     pub ready: usize,
+    /// Whether pods of some node are real containers: quitting then asks.
+    pub real: bool,
 }
 
 impl Census {
@@ -28,6 +31,9 @@ impl Census {
         }
         if seen.nodes || seen.node_set {
             self.ready = nodes.values().filter(|node| is_ready(node)).count();
+            self.real = nodes
+                .values()
+                .any(|node| RuntimeKind::of(node) == RuntimeKind::Docker);
         }
     }
 

@@ -131,7 +131,7 @@ impl Glyphs {
     #[must_use]
     pub fn adapt(&self, c: char) -> Option<&'static str> {
         Some(match c {
-            '…' => self.ellipsis,
+            '…' if self.is_ascii() => "...",
             '·' => self.dot,
             '—' | '–' => self.dash,
             '→' => self.arrow,

@@ -111,10 +111,8 @@ pub struct Toast {
 /// What the screen is told about the run when it starts.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// Which runtime makes the pods, and why.
+    /// What makes the pods, where no engine has said so.
     pub runtime: String,
-    /// Whether pods are real containers: quitting then asks.
-    pub real: bool,
 }
 
 /// What is selected.

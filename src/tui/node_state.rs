@@ -145,34 +145,47 @@ impl Facts {
         }
     }
 
-    fn story(&self, look: NodeLook, node: &Node, snapshot: &Snapshot, name: &str) -> Vec<String> {
-        let so = match (self.booting, self.on, self.connected) {
+    /// What is so, long and short.
+    fn so(&self) -> (String, &'static str) {
+        match (self.booting, self.on, self.connected) {
             (Some(until), ..) => {
-                format!("reboots, back in {}", count_down(until.since(self.now)))
+                let left = count_down(until.since(self.now));
+                (format!("reboots, back in {left}"), "reboots")
             }
-            (None, false, _) => format!("dead for {}", age(self.changed)),
-            (None, true, false) => format!("cut off for {}, pods run on", age(self.changed)),
-            (None, true, true) => "back, not noticed yet".to_owned(),
-        };
+            (None, false, _) => (format!("dead for {}", age(self.changed)), "dead"),
+            (None, true, false) => {
+                let text = format!("cut off for {}, pods run on", age(self.changed));
+                (text, "cut off")
+            }
+            (None, true, true) => ("back, not noticed yet".to_owned(), "back"),
+        }
+    }
+
+    fn story(&self, look: NodeLook, node: &Node, snapshot: &Snapshot, name: &str) -> Vec<String> {
+        let (so, short) = self.so();
+        let mut wordings = Vec::new();
         match look {
-            NodeLook::Joining | NodeLook::Ready | NodeLook::Cordoned => Vec::new(),
+            NodeLook::Joining | NodeLook::Ready | NodeLook::Cordoned => {}
             NodeLook::DeadUnnoticed | NodeLook::CutUnnoticed => {
-                let mut wordings = Vec::new();
                 if let Some(due) = noticed_by(snapshot, name, self.now) {
-                    wordings.push(format!(
-                        "{so} — not noticed yet, will be in {}",
-                        count_down(due)
-                    ));
+                    let due = count_down(due);
+                    wordings.push(format!("{so} — not noticed yet, will be in {due}"));
                 }
                 wordings.push(format!("{so} — not noticed yet"));
+                wordings.push(format!("{short} — not noticed yet"));
                 wordings.push("not noticed yet".to_owned());
-                wordings
             }
             NodeLook::NotReady => {
                 let next = self.next(node, snapshot, name);
-                vec![format!("{so} {dot} {next}", dot = '·'), next.clone(), so]
+                wordings.push(format!("{so} · {next}"));
+                wordings.push(format!(
+                    "{short} · {}",
+                    next.replace("evicts pods", "evicts")
+                ));
+                wordings.push(next);
             }
         }
+        wordings
     }
 
     /// What happens next to a node that is believed to be lost.

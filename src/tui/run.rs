@@ -42,6 +42,9 @@ pub struct TuiOptions {
     /// The least time between two frames.
     pub frame: Duration,
     pub about: About,
+    /// Panic after the first frame: for the test that the terminal is restored then.
+    #[doc(hidden)]
+    pub panics: bool,
 }
 
 /// What the surroundings ask for; the command line reads the environment.
@@ -53,6 +56,9 @@ pub struct Surroundings {
     pub ssh: bool,
     /// The locale is not one of UTF-8, or one in which our glyphs are two columns wide.
     pub ascii: bool,
+    /// A debug build is asked to panic while the screen is open.
+    #[doc(hidden)]
+    pub panics: bool,
 }
 
 impl Surroundings {
@@ -72,6 +78,8 @@ impl Surroundings {
             no_color: set("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb"),
             ssh: set("SSH_CONNECTION").is_some(),
             ascii: !utf8 || wide,
+            panics: cfg!(debug_assertions)
+                && variable("KUBEPLAY_PANIC").as_deref() == Some("screen"),
         }
     }
 }
@@ -97,6 +105,7 @@ impl TuiOptions {
             glyphs: Glyphs::new(ascii || surroundings.ascii),
             frame: Duration::from_millis(if surroundings.ssh { 100 } else { 33 }),
             about,
+            panics: surroundings.panics,
         })
     }
 }
@@ -196,6 +205,10 @@ impl Screen {
         mut refusals: mpsc::Receiver<String>,
     ) -> io::Result<QuitReason> {
         self.draw(terminal)?;
+        assert!(
+            !self.options.panics,
+            "asked to panic while the screen is open"
+        );
         let mut keys = EventStream::new();
         let mut published = self.handle.published();
         let mut signals = Signals::new()?;

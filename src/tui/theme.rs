@@ -192,9 +192,22 @@ impl Theme {
         &self.name
     }
 
-    /// How a meaning is shown.
+    /// How something of a meaning is drawn, whatever was there before.
     #[must_use]
     pub fn get(&self, meaning: Meaning) -> Style {
+        let style = self.over(meaning);
+        let text = self.over(Meaning::Text);
+        Style {
+            fg: style.fg.or(text.fg).or(Some(Color::Reset)),
+            bg: style.bg.or(text.bg).or(Some(Color::Reset)),
+            sub_modifier: Modifier::all().difference(style.add_modifier),
+            ..style
+        }
+    }
+
+    /// What a meaning adds to something that is drawn already.
+    #[must_use]
+    pub fn over(&self, meaning: Meaning) -> Style {
         self.styles
             .get(meaning as usize)
             .copied()

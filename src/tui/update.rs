@@ -207,7 +207,7 @@ fn quit(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     }
     let pods = model.snapshot.store.objects.all_pods().active;
-    if model.about.real && pods > 0 {
+    if model.census.real && pods > 0 {
         let question = format!("Quit? The containers of {pods} pods are removed.");
         model.overlay = Some(Overlay::Confirm {
             question,

@@ -92,12 +92,17 @@ pub fn header(model: &Model, pen: &mut Pen<'_>, area: Rect) {
 
 /// What makes the pods: what the engine says of itself, or why it cannot be reached.
 fn runtime(model: &Model) -> Span<'_> {
-    let engine = model.snapshot.store.world.engines.get(&RuntimeKind::Docker);
-    match engine {
-        Some((false, why)) if model.about.real => {
-            span(format!("docker away: {why}"), Meaning::Incident)
-        }
-        Some((true, what)) if model.about.real => span(&**what, Meaning::Dim),
+    let engines = &model.snapshot.store.world.engines;
+    let docker = engines.get(&RuntimeKind::Docker);
+    match (
+        docker,
+        engines.get(&RuntimeKind::Simulated),
+        model.census.real,
+    ) {
+        (Some((false, why)), _, true) => span(format!("docker away: {why}"), Meaning::Incident),
+        (Some((true, what)), _, true) | (_, Some((_, what)), false) => span(&**what, Meaning::Dim),
+        (Some((false, why)), None, false) => span(format!("simulated: {why}"), Meaning::Dim),
+        (None, _, true) => span("docker", Meaning::Dim),
         _ => span(model.about.runtime.as_str(), Meaning::Dim),
     }
 }

@@ -6,12 +6,17 @@ mod pod_row;
 mod side;
 mod ticker;
 
+pub use node_box::{Allocated, requests};
+pub use pod_row::wordings;
+pub use side::{draw_lines, reason};
+
 use ratatui::layout::Rect;
 
 use super::chrome::progress_line;
 use crate::tui::{
     layout::{Areas, Class, centered},
     model::Model,
+    text::width,
     theme::Meaning,
     widget::Pen,
 };
@@ -51,23 +56,22 @@ fn boxes(model: &Model, pen: &mut Pen<'_>) {
 /// Before there is anything to see: what is being prepared.
 fn starting(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let progress = &model.snapshot.store.world.progress;
-    let rows = u16::try_from(progress.len())
+    let lines: Vec<String> = progress
+        .iter()
+        .map(|(what, (done, total))| progress_line(what, *done, *total))
+        .collect();
+    let widest = lines
+        .iter()
+        .map(|line| width(line))
+        .max()
+        .unwrap_or(0)
+        .max(10);
+    let rows = u16::try_from(lines.len())
         .unwrap_or(u16::MAX)
         .saturating_add(2);
-    let place = centered(area, 60, rows);
+    let place = centered(area, widest, rows);
     pen.text(place.x, place.y, place.width, "starting…", Meaning::Strong);
-    let y = place.y..place.bottom();
-    for ((what, (done, total)), y) in progress.iter().zip(y.skip(2)) {
-        pen.text(
-            place.x,
-            y,
-            place.width,
-            &progress_line(what, *done, *total),
-            Meaning::Progress,
-        );
+    for (line, y) in lines.iter().zip((place.y..place.bottom()).skip(2)) {
+        pen.text(place.x, y, place.width, line, Meaning::Progress);
     }
 }
-
-pub use node_box::{Allocated, requests};
-pub use pod_row::wordings;
-pub use side::{draw_lines, reason};

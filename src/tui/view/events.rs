@@ -196,7 +196,7 @@ fn detail(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     pen.title(
         area,
         &[span(title, meaning(entry.kind))],
-        &[span(from, Meaning::Dim)],
+        &[vec![span(from, Meaning::Dim)]],
     );
     let inner = inside(area);
     let inner = Rect {

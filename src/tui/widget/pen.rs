@@ -100,7 +100,7 @@ impl<'a> Pen<'a> {
 
     /// Gives an area a style over what is drawn on it.
     pub fn restyle(&mut self, area: Rect, meaning: Meaning) {
-        let style = self.theme.get(meaning);
+        let style = self.theme.over(meaning);
         self.buffer
             .set_style(area.intersection(self.buffer.area), style);
     }
@@ -140,8 +140,8 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Writes into the upper border of a box: on the left, and on the right if both have room.
-    pub fn title(&mut self, area: Rect, left: &[Span<'_>], right: &[Span<'_>]) {
+    /// Writes into the upper border of a box: on the left, and on the right the first wording for which there is room.
+    pub fn title(&mut self, area: Rect, left: &[Span<'_>], rights: &[Vec<Span<'_>>]) {
         if area.width < 6 || area.height == 0 {
             return;
         }
@@ -150,10 +150,13 @@ impl<'a> Pen<'a> {
         if !left.is_empty() {
             used = self.spans(area.x + 2, area.y, room, &padded(left));
         }
-        let tail = padded(right);
-        let wide = spans_width(&tail);
-        if !right.is_empty() && used + wide < room {
-            self.spans(area.right() - 2 - wide, area.y, wide, &tail);
+        let fitting = rights
+            .iter()
+            .map(|right| padded(right))
+            .find(|right| used + spans_width(right) < room);
+        if let Some(right) = fitting {
+            let wide = spans_width(&right);
+            self.spans(area.right() - 2 - wide, area.y, wide, &right);
         }
     }
 }

@@ -14,7 +14,11 @@ use crate::{
         pod_state::{PodLook, PodState},
         text::choose,
         theme::Meaning,
-        widget::{Pen, gauge::gauge, pen::span},
+        widget::{
+            Pen,
+            gauge::gauge,
+            pen::{Span, span},
+        },
     },
 };
 
@@ -99,25 +103,42 @@ fn border(
             state.look.meaning()
         },
     ));
-    let mut right = Vec::new();
+    pen.title(area, &left, &rights(pen, state));
+}
+
+/// What may stand on the right of the border, from the longest to the shortest.
+fn rights<'s>(pen: &Pen<'_>, state: &'s NodeState) -> Vec<Vec<Span<'s>>> {
+    let zone = state.zone.as_deref().unwrap_or_default();
+    let (failed, cordoned) = (pen.glyphs.failed, pen.glyphs.cordoned);
     if state.look.is_bad() {
-        right.push(span(
-            format!("{} {}", g.failed, state.word),
-            state.look.meaning(),
-        ));
+        let tone = state.look.meaning();
+        let first = state.word.split(' ').next().unwrap_or_default();
+        let texts = [
+            format!("{failed} {}", state.word),
+            format!("{failed} {first}"),
+            failed.to_owned(),
+        ];
+        texts
+            .into_iter()
+            .map(|text| vec![span(text, tone)])
+            .collect()
     } else if state.cordoned {
-        right.push(span(
-            format!("{} cordoned", g.cordoned),
-            Meaning::NodeCordoned,
-        ));
+        let tone = Meaning::NodeCordoned;
+        vec![
+            vec![
+                span(format!("{cordoned} cordoned"), tone),
+                span(format!(" · {zone}"), Meaning::Dim),
+            ],
+            vec![span(format!("{cordoned} cordoned"), tone)],
+            vec![span(cordoned, tone)],
+        ]
     } else if state.look == NodeLook::Joining {
-        right.push(span(state.word.as_str(), Meaning::NodeJoining));
+        vec![vec![span(state.word.as_str(), Meaning::NodeJoining)]]
+    } else if zone.is_empty() {
+        Vec::new()
+    } else {
+        vec![vec![span(zone, Meaning::Dim)]]
     }
-    if let Some(zone) = state.zone.as_deref().filter(|_| !state.look.is_bad()) {
-        let dot = if right.is_empty() { "" } else { " · " };
-        right.push(span(format!("{dot}{zone}"), Meaning::Dim));
-    }
-    pen.title(area, &left, &right);
 }
 
 /// What is requested of the node's allocatable, and what it has.

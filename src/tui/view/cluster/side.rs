@@ -81,14 +81,9 @@ fn waiting(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         },
     );
     let unbound = model.snapshot.store.objects.unbound_count();
-    let right = if unbound > 0 {
-        format!("{unbound}")
-    } else {
-        String::new()
-    };
-    let right = [span(right, Meaning::PodPending)];
-    let right = if unbound > 0 { &right[..] } else { &[] };
-    pen.title(area, &[span("Pending", Meaning::Title)], right);
+    let count = vec![span(unbound.to_string(), Meaning::PodPending)];
+    let right = if unbound > 0 { vec![count] } else { Vec::new() };
+    pen.title(area, &[span("Pending", Meaning::Title)], &right);
     let inner = inside(area);
     let inner = Rect {
         x: inner.x + 1,

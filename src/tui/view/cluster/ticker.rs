@@ -15,11 +15,11 @@ use crate::tui::{
 pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let glyphs = pen.glyphs.plain;
     pen.frame(area, glyphs, Meaning::Border);
-    let more = [
+    let more = vec![
         span(Action::ViewEvents.key(), Meaning::Key),
         span(" all events", Meaning::Dim),
     ];
-    pen.title(area, &[span("Events", Meaning::Title)], &more);
+    pen.title(area, &[span("Events", Meaning::Title)], &[more]);
     let inner = inside(area);
     let inner = Rect {
         x: inner.x + 1,

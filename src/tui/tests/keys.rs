@@ -1,0 +1,259 @@
+//! What keys do.
+
+use std::time::Duration;
+
+use super::scene::{Scene, Screen, incident, quiet};
+use crate::{
+    store::{
+        Input, WriteVerb,
+        input::{Fault, FaultRequest, Target},
+    },
+    tui::{
+        Command, Message,
+        action::ACTIONS,
+        keymap,
+        model::{Overlay, Pane, Selection, View},
+        update,
+    },
+};
+
+fn sent(commands: &[Command]) -> Vec<String> {
+    commands
+        .iter()
+        .map(|command| match command {
+            Command::Send(Input::Fault(FaultRequest::Inject { fault, target })) => {
+                format!("{} {target}", fault.as_str())
+            }
+            Command::Send(Input::Fault(FaultRequest::Heal { target })) => format!("heal {target}"),
+            Command::Send(Input::Pause(paused)) => format!("pause {paused}"),
+            Command::Send(Input::StepOne) => "step".to_owned(),
+            Command::Write(request) => match &request.verb {
+                WriteVerb::MergePatch { target, patch, .. } => format!("patch {target} {patch}"),
+                other => format!("{other:?}"),
+            },
+            Command::Quit => "quit".to_owned(),
+            Command::Suspend => "suspend".to_owned(),
+            Command::Redraw => "redraw".to_owned(),
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn keys_become_inputs() {
+    let check = |keys: &str, expected: &[&str]| {
+        let mut screen = Screen::new(&quiet(), 120, 36);
+        assert_eq!(sent(&screen.press(keys)), expected, "{keys}");
+    };
+    check("x k", &["kill node node-1"]);
+    check("l x b", &["reboot node node-2"]);
+    check("x n", &["cut-heartbeats node node-1"]);
+    check("j x k", &["kill pod default/cart-5c8b77d9f-1aa9z"]);
+    check("j x b", &[]);
+    check(
+        "x o",
+        &["patch Node node-1 {\"spec\":{\"unschedulable\":true}}"],
+    );
+    check(
+        "G x o",
+        &["patch Node node-6 {\"spec\":{\"unschedulable\":null}}"],
+    );
+    check("space", &["pause true"]);
+    check(".", &["step"]);
+    check("u", &[]);
+    check("k", &[]);
+    check("q", &["quit"]);
+    check("ctrl-c", &[]);
+    check("ctrl-c ctrl-c", &["quit"]);
+    check("x ctrl-c ctrl-c", &["quit"]);
+    check("ctrl-z", &["suspend"]);
+    check("ctrl-l", &["redraw"]);
+    check("6 / q ctrl-c ctrl-c", &["quit"]);
+    check("6 q", &[]);
+    check("tab x k", &[]);
+}
+
+#[test]
+fn a_dark_node_is_healed_from_itself_and_from_its_pods() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    assert_eq!(sent(&screen.press("l l u")), ["heal node node-3"]);
+    assert_eq!(sent(&screen.press("j u")), ["heal node node-3"]);
+    assert_eq!(sent(&screen.press("h u")), [""; 0]);
+    // What is off cannot be killed again.
+    assert_eq!(sent(&screen.press("l x k")), [""; 0]);
+}
+
+#[test]
+fn the_last_ready_node_is_broken_only_after_a_yes() {
+    let mut scene = Scene::new();
+    scene.node("node-1", "zone-a");
+    let mut screen = Screen::new(&scene, 80, 24);
+    assert_eq!(sent(&screen.press("x k")), [""; 0]);
+    assert!(matches!(
+        screen.model.overlay,
+        Some(Overlay::Confirm { .. })
+    ));
+    assert!(screen.text().contains("node-1 is the last ready node"));
+    assert_eq!(sent(&screen.press("n y")), [""; 0]);
+    assert_eq!(sent(&screen.press("x k y")), ["kill node node-1"]);
+}
+
+#[test]
+fn quitting_asks_when_real_containers_run() {
+    let mut screen = Screen::new(&quiet(), 80, 24);
+    screen.model.census.real = true;
+    assert_eq!(sent(&screen.press("q")), [""; 0]);
+    assert!(
+        screen
+            .text()
+            .contains("The containers of 15 pods are removed"),
+        "{}",
+        screen.text()
+    );
+    assert_eq!(sent(&screen.press("y")), ["quit"]);
+    assert_eq!(sent(&screen.press("q a")), [""; 0]);
+    assert!(screen.model.overlay.is_none());
+}
+
+#[test]
+fn the_second_interrupt_must_come_in_time() {
+    let mut screen = Screen::new(&quiet(), 80, 24);
+    screen.press("ctrl-c");
+    update(
+        &mut screen.model,
+        Message::Tick(Duration::from_millis(2001)),
+    );
+    assert_eq!(sent(&screen.press("ctrl-c")), [""; 0]);
+}
+
+#[test]
+fn moving_reaches_every_node_and_every_pod() {
+    let mut screen = Screen::new(&quiet(), 120, 36);
+    let mut pods = 0;
+    let mut nodes = Vec::new();
+    for _ in 0..200 {
+        match screen.model.selection() {
+            Selection::Node(node) => nodes.push(node.to_string()),
+            Selection::Pod(_) => pods += 1,
+            Selection::Nothing => panic!("nothing is selected"),
+        }
+        screen.press("j");
+        if nodes.len() == 3 && screen.model.cluster.node.as_deref() == Some("node-5") && pods == 8 {
+            break;
+        }
+    }
+    // The left column from top to bottom.
+    assert_eq!(nodes[..3], ["node-1", "node-3", "node-5"]);
+    screen.press("g l l l l l l l");
+    assert_eq!(screen.model.selection(), Selection::Node("node-6".into()));
+    screen.press("g j j j k k k");
+    assert_eq!(screen.model.selection(), Selection::Node("node-1".into()));
+}
+
+#[test]
+fn the_selection_survives_what_happens_to_it() {
+    let mut scene = quiet();
+    let mut screen = Screen::new(&scene, 120, 36);
+    screen.press("tab");
+    assert_eq!(screen.model.cluster.pane, Pane::Pending);
+    assert!(matches!(screen.model.selection(), Selection::Pod(_)));
+    scene.delete_pod("worker-66f7b5c9d8-v4e8s");
+    screen.show(&scene);
+    assert_eq!(screen.model.cluster.pane, Pane::Nodes);
+    assert_eq!(screen.model.selection(), Selection::Node("node-1".into()));
+}
+
+#[test]
+fn an_event_leads_to_its_object() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    screen.press("6 enter");
+    assert_eq!(screen.model.view, View::Cluster);
+    let key = crate::api::Key::new("default", "web-7d9f8c6b54-w8s2x");
+    assert_eq!(screen.model.selection(), Selection::Pod(key));
+    screen.press("6 g j j enter");
+    assert_eq!(screen.model.view, View::Cluster);
+}
+
+#[test]
+fn the_events_follow_until_one_looks_back() {
+    let mut scene = incident();
+    let mut screen = Screen::new(&scene, 80, 24);
+    screen.press("6");
+    let newest = screen.model.events.cursor;
+    screen.press("k");
+    assert!(!screen.model.events.follow && screen.model.events.cursor < newest);
+    let cursor = screen.model.events.cursor;
+    for n in 0..40 {
+        scene.event(
+            crate::api::Kind::Node,
+            "node-1",
+            crate::api::EventType::Normal,
+            "Test",
+            &n.to_string(),
+        );
+    }
+    screen.show(&scene);
+    assert_eq!(screen.model.events.cursor, cursor);
+    screen.press("f");
+    assert!(screen.model.events.follow && screen.model.events.cursor > newest);
+    // Through all of them and back, the cursor is always on the screen.
+    for key in ["g", "pagedown", "j", "pageup", "G", "k", "pageup", "j"] {
+        screen.press(key);
+        let cursor = screen.model.events.cursor;
+        let rows = crate::tui::view::events::rows(&screen.model);
+        let bottom = screen.model.events.bottom;
+        assert!(
+            screen
+                .model
+                .feed
+                .back_from(Some(bottom))
+                .take(rows)
+                .any(|(seq, _)| seq == cursor),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn an_event_that_repeats_is_one_row_with_a_count() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    let text = {
+        screen.press("6");
+        screen.text()
+    };
+    assert!(text.contains("×2 Back-off restarting"), "{text}");
+    assert_eq!(text.matches("Back-off restarting").count(), 1);
+}
+
+#[test]
+fn a_refused_write_is_told() {
+    let mut screen = Screen::new(&quiet(), 80, 24);
+    update(
+        &mut screen.model,
+        Message::Refused("nodes \"node-1\" not found".to_owned()),
+    );
+    assert!(screen.text().contains("nodes \"node-1\" not found"));
+    update(&mut screen.model, Message::Tick(Duration::from_secs(11)));
+    assert!(screen.model.toast.is_none());
+}
+
+#[test]
+fn any_row_of_keys_is_taken_without_a_panic() {
+    let keys: Vec<&str> = ACTIONS.iter().flat_map(|info| info.keys).copied().collect();
+    let mut screen = Screen::new(&incident(), 80, 24);
+    // A fixed walk that visits every pair of keys.
+    for first in 0..keys.len() {
+        for second in 0..keys.len() {
+            screen.press(keys[(first * 7 + second) % keys.len()]);
+            let _ = keymap::reachable(screen.model.scope()).count();
+        }
+        let _ = screen.buffer();
+    }
+}
+
+#[test]
+fn a_fault_says_what_it_did() {
+    assert_eq!(crate::tui::update::verb(Fault::Kill), "killed");
+    let target = Target::Node("n".into());
+    assert_eq!(target.to_string(), "node n");
+}
