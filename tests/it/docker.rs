@@ -2,5 +2,6 @@
 //! `KUBEPLAY_REQUIRE_DOCKER=1` they fail.
 
 mod ends;
+mod engine;
 mod lab;
 mod verbs;

@@ -33,7 +33,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 40;
 /// How a container that was killed ended.
-pub const KILLED: Exit = Exit {
+const KILLED: Exit = Exit {
     code: 137,
     oom_killed: false,
 };

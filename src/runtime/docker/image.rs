@@ -29,8 +29,10 @@ const REPOSITORY: &str = "kubeplay/builtin";
 /// Where program and libraries are in the image.
 const PROGRAM: &str = "/kubeplay";
 const LIBRARIES: &str = "/kubeplay-lib";
+/// Who it runs as, unless a spec says otherwise.
+const NOBODY: &str = "65534:65534";
 /// Changes when the same files would be packed differently.
-const LAYOUT: &[u8] = b"1";
+const LAYOUT: &[u8] = b"2";
 const INSPECT_LIMIT: Duration = Duration::from_secs(10);
 const IMPORT_LIMIT: Duration = Duration::from_secs(120);
 const CHUNK: usize = 1 << 20;
@@ -182,6 +184,7 @@ async fn import(
         format!("ENTRYPOINT [\"{PROGRAM}\", \"{guest}\", \"workload\"]"),
         "CMD [\"serve\"]".to_owned(),
         format!("ENV LD_LIBRARY_PATH={LIBRARIES}"),
+        format!("USER {NOBODY}"),
         format!("LABEL {}=1 {}={hash}", labels::OURS, labels::IMAGE),
     ];
     let options = CreateImageOptionsBuilder::new()
@@ -228,9 +231,9 @@ pub async fn prune(engine: &Engine, keep: Option<&str>) -> Result<usize, Failure
             continue;
         }
         let options = RemoveImageOptionsBuilder::new().build();
-        // By its tag if it has one: an image of two tags is not removed by its id.
-        let name = image.repo_tags.first().unwrap_or(&image.id);
-        let removal = docker.remove_image(name, Some(options), None);
+        // By its tag if it has one: an image of two tags is not removed by its id. Engines write a missing tag as one.
+        let tag = image.repo_tags.iter().find(|tag| !tag.contains("<none>"));
+        let removal = docker.remove_image(tag.unwrap_or(&image.id), Some(options), None);
         // One that is in use stays.
         if within(IMPORT_LIMIT, "remove image", removal).await.is_ok() {
             removed += 1;

@@ -274,3 +274,147 @@ fn report(part: &Part, entry: Entry, exit: Exit) -> Option<Report> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::runtime::{ContainerId, SandboxId};
+
+    const POD: Uid = Uid(1);
+    const WELL: Exit = Exit {
+        code: 0,
+        oom_killed: false,
+    };
+
+    fn container() -> Part {
+        Part::Container(ContainerId {
+            pod: POD,
+            name: Name::from("main"),
+            attempt: 0,
+        })
+    }
+
+    fn sandbox() -> Part {
+        Part::Sandbox(SandboxId {
+            pod: POD,
+            attempt: 0,
+        })
+    }
+
+    fn seen(part: Part, state: SeenState) -> Seen {
+        Seen {
+            id: format!("id of {part}"),
+            part,
+            node: Name::from("node-1"),
+            state,
+            ip: None,
+            joined: Some(0),
+        }
+    }
+
+    /// A pod that runs.
+    fn running() -> Index {
+        let mut index = Index::default();
+        for part in [sandbox(), container()] {
+            index.created(seen(part.clone(), SeenState::Created));
+            index.starting(&part);
+            assert_eq!(index.started(&part, true), None);
+        }
+        index
+    }
+
+    fn ended(index: &mut Index, part: &Part, exit: Exit) -> Option<Report> {
+        index.ended(part, &format!("id of {part}"), exit)
+    }
+
+    #[test]
+    fn an_end_is_reported_once() {
+        let mut index = running();
+        assert!(ended(&mut index, &container(), WELL).is_some());
+        assert!(ended(&mut index, &container(), WELL).is_none());
+        assert!(ended(&mut index, &sandbox(), WELL).is_some());
+        assert!(ended(&mut index, &sandbox(), WELL).is_none());
+    }
+
+    #[test]
+    fn the_end_of_another_container_of_the_same_name_is_none_of_this_one() {
+        let mut index = running();
+        assert_eq!(index.ended(&container(), "an older id", WELL), None);
+        assert_eq!(index.get(&container()).unwrap().state, State::Running);
+    }
+
+    #[test]
+    fn an_end_before_the_start_was_answered_is_held_back() {
+        for well in [true, false] {
+            let mut index = Index::default();
+            index.created(seen(container(), SeenState::Created));
+            index.starting(&container());
+            assert_eq!(ended(&mut index, &container(), WELL), None);
+            let report = index.started(&container(), well);
+            assert!(matches!(report, Some(Report::ContainerExited { exit, .. }) if exit == WELL));
+            assert_eq!(index.started(&container(), well), None);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_sandbox_that_was_asked_to_stop_is_no_news_but_that_of_a_killed_one_is() {
+        let mut index = running();
+        index.ending(&sandbox());
+        assert!(ended(&mut index, &sandbox(), WELL).is_none());
+        let mut index = running();
+        assert_eq!(index.kill_pod(POD).len(), 2);
+        assert!(ended(&mut index, &sandbox(), WELL).is_some());
+    }
+
+    #[test]
+    fn a_kill_reaches_what_runs_and_undoes_what_was_asked_before() {
+        let mut index = running();
+        let node = Name::from("node-1");
+        let before = index.ticket();
+        assert_eq!(index.kill_node(&Name::from("node-2")), []);
+        assert!(!index.was_killed(before, &node, POD));
+        let targets = index.kill_node(&node);
+        assert_eq!(targets.len(), 2);
+        assert!(index.was_killed(before, &node, POD));
+        assert!(!index.was_killed(before, "node-3", POD));
+        let after = index.ticket();
+        assert!(!index.was_killed(after, &node, POD));
+        index.kill_pod(POD);
+        assert!(index.was_killed(after, "node-3", POD));
+    }
+
+    #[test]
+    fn a_listing_tells_what_is_gone_what_ended_and_what_was_not_known() {
+        let mut index = running();
+        let other = Part::Container(ContainerId {
+            pod: POD,
+            name: Name::from("other"),
+            attempt: 0,
+        });
+        let since = index.ticket();
+        let listing = vec![
+            seen(sandbox(), SeenState::Ended),
+            seen(other.clone(), SeenState::Running),
+        ];
+        let (gone, ended) = index.compare(since, listing);
+        assert!(matches!(gone.as_slice(), [Report::ContainerExited { .. }]));
+        let ended: Vec<Part> = ended.into_iter().map(|seen| seen.part).collect();
+        assert_eq!(ended, [sandbox()]);
+        assert_eq!(index.get(&other).unwrap().state, State::Running);
+        assert!(index.get(&container()).is_none());
+    }
+
+    #[test]
+    fn a_listing_that_began_before_a_change_does_not_undo_it() {
+        let mut index = Index::default();
+        let since = index.ticket();
+        index.created(seen(container(), SeenState::Created));
+        index.starting(&container());
+        let (gone, ended) = index.compare(since, vec![]);
+        assert_eq!((gone.len(), ended.len()), (0, 0));
+        index.started(&container(), true);
+        let (gone, _) = index.compare(since, vec![seen(container(), SeenState::Created)]);
+        assert_eq!(gone, []);
+        assert_eq!(index.get(&container()).unwrap().state, State::Running);
+    }
+}

@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 
 use super::{
     calls::Targets,
-    containers::KILLED,
     engine::Failure,
     index::{SeenState, State, Ticket},
     labels::{self, Part},
@@ -122,7 +121,7 @@ impl Shared {
                 result => drop(result?),
             }
         }
-        Ok(Answer::Stopped { exit: KILLED })
+        Ok(Answer::Removed)
     }
 
     /// Removes a sandbox and its containers, running or not.
@@ -200,7 +199,7 @@ impl Shared {
         for group in [containers, sandboxes] {
             join_all(group.iter().map(|(_, id)| self.kill_one(id))).await;
         }
-        Answer::Stopped { exit: KILLED }
+        Answer::Removed
     }
 }
 

@@ -18,8 +18,6 @@ const PERIOD_US: f64 = 100_000.0;
 const LONGEST_PERIOD_US: f64 = 1_000_000.0;
 /// How many processes and threads a pod's container may have.
 const PIDS_LIMIT: i64 = 1024;
-/// The user that sandboxes run as: nobody.
-const SANDBOX_USER: &str = "65534:65534";
 
 /// What is the same for all containers of a node.
 #[derive(Clone, Debug)]
@@ -51,7 +49,6 @@ pub fn sandbox(
         image: Some(image.to_owned()),
         hostname: Some(config.hostname.to_string()),
         entrypoint: Some(super::image::command("pause")),
-        user: Some(SANDBOX_USER.to_owned()),
         labels: Some(owned(labels)),
         host_config: Some(HostConfig {
             network_mode: Some(network.to_owned()),
