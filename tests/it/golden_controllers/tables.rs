@@ -39,6 +39,7 @@ fn rows(recording: &Value, check: impl Fn(&Value) -> bool) -> Outcome {
         cases: rows.len(),
         steps: rows.len(),
         differences: differ.map(ToString::to_string).collect(),
+        notes: Vec::new(),
     }
 }
 
