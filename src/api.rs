@@ -15,6 +15,7 @@ pub mod names;
 pub mod node_selector;
 pub mod object;
 pub mod pod;
+pub mod qos;
 pub mod quantity;
 pub mod selector;
 pub mod support;

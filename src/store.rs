@@ -7,6 +7,7 @@
 //! One number counts everything that happens: a [`Record`]'s `seq`. An object's `resourceVersion` is the `seq` of the
 //! record that wrote it, so "why is this object as it is" is a look-up in the [`Log`] and a walk up `cause`.
 
+mod addresses;
 pub mod admission;
 pub mod bootstrap;
 pub mod component;

@@ -76,8 +76,13 @@ pub fn from_any(value: Value) -> Result<Object, ApiError> {
             format!("no matches for kind \"{kind}\" in version \"{api_version}\""),
         ));
     };
-    from_value(found, value)
-        .map_err(|error| ApiError::new(Reason::BadRequest, format!("{kind}: {error}")))
+    from_value(found, value).map_err(|error| {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        ApiError::new(
+            Reason::BadRequest,
+            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"),
+        )
+    })
 }
 
 impl Serialize for Object {

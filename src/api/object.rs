@@ -98,7 +98,7 @@ macro_rules! object_meta_methods {
             self.metadata.generation.unwrap_or(0)
         }
         fn set_generation(&mut self, generation: i64) {
-            self.metadata.generation = Some(generation);
+            self.metadata.generation = (generation > 0).then_some(generation);
         }
         fn created(&self) -> Time {
             self.metadata
@@ -415,6 +415,12 @@ impl Object {
     pub fn annotations(&self) -> &Labels {
         with_object!(self, it => Resource::annotations(&**it))
     }
+}
+
+/// The object as the kind that is asked for, if it is of that kind.
+#[must_use]
+pub fn unwrap<T: Resource>(object: &Object) -> Option<&T> {
+    T::unwrap(object).map(|object| &**object)
 }
 
 impl From<Meta> for ObjectMeta {

@@ -101,6 +101,51 @@ impl Quantity {
     }
 }
 
+/// A quantity's text in the form in which the API server stores it: without a fraction, with the largest suffix of its
+/// family that leaves it whole (`Quantity.CanonicalizeBytes`). None if it is no quantity.
+#[must_use]
+pub fn canonical(text: &str) -> Option<String> {
+    let quantity: Quantity = text.parse().ok()?;
+    let nanos = quantity.nanos;
+    let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    if nanos == 0 {
+        return Some("0".to_owned());
+    }
+    let whole = nanos % NANO == 0;
+    // Powers of 1024, unless it is a fraction or below 1Ki.
+    if suffix.ends_with('i') && whole && nanos.abs() >= 1024 * NANO {
+        let mut mantissa = nanos / NANO;
+        let mut power = 0;
+        while mantissa % 1024 == 0 && power < 6 {
+            mantissa /= 1024;
+            power += 1;
+        }
+        return Some(format!(
+            "{mantissa}{}",
+            ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][power]
+        ));
+    }
+    let mut mantissa = nanos;
+    let mut power = 0;
+    while mantissa % 1000 == 0 && power < 9 {
+        mantissa /= 1000;
+        power += 1;
+    }
+    let exponent = suffix
+        .strip_prefix(['e', 'E'])
+        .is_some_and(|rest| !rest.is_empty());
+    Some(if exponent && power != 3 {
+        // Nine digits after the point are three groups of three.
+        let tens = 3 * (i32::try_from(power).ok()? - 3);
+        format!("{mantissa}e{tens}")
+    } else {
+        format!(
+            "{mantissa}{}",
+            ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][power]
+        )
+    })
+}
+
 fn clamp(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
@@ -223,6 +268,29 @@ mod tests {
     }
 
     #[test]
+    fn the_canonical_form_is_the_api_servers() {
+        for (text, expected) in [
+            ("0.1", "100m"),
+            ("1000m", "1"),
+            ("100M", "100M"),
+            ("1000M", "1G"),
+            ("1.5Gi", "1536Mi"),
+            ("1024Mi", "1Gi"),
+            ("0.5Ki", "512"),
+            ("128974848", "128974848"),
+            ("1e3", "1e3"),
+            ("12e6", "12e6"),
+            ("0", "0"),
+            ("-1", "-1"),
+            ("1E", "1E"),
+            ("1500m", "1500m"),
+        ] {
+            assert_eq!(canonical(text).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(canonical("x"), None);
+    }
+
+    #[test]
     fn what_is_no_quantity_is_refused() {
         for text in [
             "", "m", "1x", "1.2.3", "--1", "1 Gi", "1gi", "0x10", "1e", "e3",
@@ -235,6 +303,13 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,24}") {
             let _ = text.parse::<Quantity>();
+        }
+
+        #[test]
+        fn the_canonical_form_means_the_same(text in "[0-9]{1,6}(\\.[0-9]{1,3})?(m|k|M|Gi|Mi|Ki|)") {
+            let once = canonical(&text).unwrap();
+            prop_assert_eq!(canonical(&once), Some(once.clone()));
+            prop_assert_eq!(once.parse::<Quantity>(), text.parse::<Quantity>());
         }
 
         #[test]

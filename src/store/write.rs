@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         ApiError, Key, Kind, Namespace, Object, ObjectRef, Pod, Reason, Time, Uid, codec, defaults,
-        meta::Deletion, object::Stamp, support, validation,
+        meta::Deletion, object::Stamp, quantity::BadQuantity, support, validation,
     },
     with_object,
 };
@@ -115,7 +115,7 @@ impl Store {
         match subresource {
             Subresource::Main => {
                 object.take_status(&old);
-                let grown = has_generation(T::KIND) && !object.same_spec(&old);
+                let grown = has_generation(T::KIND) && grows(&object, &old);
                 object.set_generation(old.generation() + i64::from(grown));
             }
             Subresource::Status => object.take_all_but_status(&old),
@@ -274,14 +274,17 @@ impl Store {
                 .create(Arc::unwrap_or_clone(object), author)
                 .map(T::wrap)
         }
+        readable(&object)?;
         let mut object = self.named(object);
         self.check_namespace(object.kind(), &object.key())?;
         defaults::apply(&mut object);
+        defaults::reset_status(&mut object);
         self.admit(&mut object, timing)?;
         let causes = validation::check(&object, None);
         if !causes.is_empty() {
             return Err(ApiError::invalid(object.kind(), &object.key().name, causes));
         }
+        self.allocate(&mut object)?;
         let warnings = support::warnings(&object)
             .iter()
             .map(ToString::to_string)
@@ -311,8 +314,18 @@ impl Store {
             .objects
             .object(&reference)
             .ok_or_else(|| ApiError::not_found(reference.kind, &reference.key))?;
+        readable(&object)?;
+        defaults::apply(&mut object);
         if subresource == Subresource::Main {
-            defaults::apply(&mut object);
+            // A stale write is told so before it is judged.
+            let version = object.resource_version();
+            if version != 0 && version != old.resource_version() {
+                return Err(ApiError::conflict(reference.kind, &reference.key));
+            }
+            with_object!(&mut object, it => keep_identity(it, &old))?;
+            if let (Object::Service(new), Object::Service(old)) = (&mut object, &old) {
+                defaults::keep_allocated(Arc::make_mut(new), old);
+            }
             let causes = validation::check(&object, Some(&old));
             if !causes.is_empty() {
                 return Err(ApiError::invalid(
@@ -321,6 +334,7 @@ impl Store {
                     causes,
                 ));
             }
+            self.allocate(&mut object)?;
         }
         let warnings = support::warnings(&object)
             .iter()
@@ -409,12 +423,58 @@ impl Store {
     }
 }
 
+/// Gives an object that is to replace another what no writer can change: id and times.
+fn keep_identity<T: Stored>(object: &mut Arc<T>, old: &Object) -> Result<(), ApiError> {
+    let Some(old) = T::unwrap(old) else {
+        return Ok(());
+    };
+    if !object.uid().is_none() && object.uid() != old.uid() {
+        return Err(ApiError::conflict(T::KIND, &old.key()));
+    }
+    let object = Arc::make_mut(object);
+    object.stamp(&Stamp {
+        uid: old.uid(),
+        created: old.created(),
+    });
+    if let Some(deletion) = old.deletion() {
+        object.set_deletion(deletion);
+    }
+    Ok(())
+}
+
+/// Refuses an object with a quantity that is none, as upstream's decoder does.
+fn readable(object: &Object) -> Result<(), ApiError> {
+    defaults::malformed_quantity(object).map_or(Ok(()), |_| {
+        let kind = object.kind();
+        let version = kind.api_version().rsplit('/').next().unwrap_or_default();
+        Err(ApiError::new(
+            Reason::BadRequest,
+            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {BadQuantity}"),
+        ))
+    })
+}
+
 /// Whether the API counts generations of this kind.
 const fn has_generation(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::Deployment | Kind::ReplicaSet | Kind::Pod | Kind::EndpointSlice | Kind::PriorityClass
     )
+}
+
+/// Whether an update counts as a change of the desired state.
+fn grows<T: Stored>(new: &T, old: &T) -> bool {
+    if !new.same_spec(old) {
+        return true;
+    }
+    // A Deployment's annotations count too, for they are copied to its ReplicaSets; but for the one that its controller
+    // writes, upstream together with the status.
+    let own = |object: &T| {
+        let mut annotations = object.annotations().clone();
+        annotations.remove("deployment.kubernetes.io/revision");
+        annotations
+    };
+    T::KIND == Kind::Deployment && own(new) != own(old)
 }
 
 fn add_finalizer<T: Stored>(object: &mut T, finalizer: &str) {

@@ -66,6 +66,9 @@ fn twice(made: &[Made], report: &Report) {
 
 /// Says what the API would say to the object alone.
 fn each(made: &Made, report: &Report) {
+    if let Some(error) = defaults::malformed_quantity(&made.object) {
+        return made.refused(report, &error);
+    }
     let mut object = made.object.clone();
     defaults::apply(&mut object);
     for error in validation::check(&object, None) {
