@@ -26,9 +26,7 @@ pub use self::{
     quantities::malformed_quantity,
     service::keep_allocated,
 };
-use super::{
-    Deployment, EndpointSlice, Key, Namespace, Node, Object, PriorityClass, ReplicaSet,
-};
+use super::{Deployment, EndpointSlice, Key, Namespace, Node, Object, PriorityClass, ReplicaSet};
 
 /// The label that names a namespace on the namespace itself.
 const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
