@@ -21,6 +21,10 @@ pub mod plugins;
 pub mod queue;
 pub mod resources;
 pub mod shape;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc};
 

@@ -10,12 +10,13 @@ use super::{
     explain,
     framework::{Profile, Unfit},
     message::{self, NO_NODES},
+    node_cache::Slot,
     plugins,
     queue::QueuedPod,
-    shape::{Ranking, Shape, Verdict},
+    shape::{Shape, Verdict},
 };
 use crate::{
-    api::{EventType, Name, Pod},
+    api::{EventType, Pod},
     store::{
         Context,
         decision::{Decision, Verdict as Outcome},
@@ -29,7 +30,7 @@ impl Scheduler {
             .shapes
             .of(&pod.spec, &self.profile, || self.infos.of(&pod.spec));
         shape.update(&self.profile, &self.nodes);
-        let ranking = shape.rank();
+        let feasible = shape.feasible();
         self.decisions += 1;
         let mut decision = Decision {
             number: self.decisions,
@@ -39,7 +40,7 @@ impl Scheduler {
             attempt: queued.attempts,
             verdict: Outcome::Unschedulable,
             nodes: self.nodes.len(),
-            feasible: ranking.feasible.len(),
+            feasible,
             scores: Vec::new(),
             rejections: explain::rejections(shape, &self.nodes),
             histogram: explain::histogram(shape),
@@ -47,15 +48,20 @@ impl Scheduler {
             tie_break: 0,
             message: String::new(),
         };
-        if ranking.feasible.is_empty() {
+        if feasible == 0 {
             decision.message = failure(pod, shape, &decision, &self.profile);
             let (id, message) = (shape.id, decision.message.clone());
             cx.cause = cx.store.decided(decision, cx.now, cx.cause);
             self.queue.wait(queued, id, cx.now);
             return fail(pod, &message, cx);
         }
-        decision.scores = explain::scores(shape, &ranking, &mut self.nodes);
-        let host = self.choose(&ranking, &mut decision, cx);
+        let mut top = shape.top();
+        let ranks = self.nodes.ranks();
+        top.sort_unstable_by_key(|slot| ranks[*slot]);
+        decision.scores = explain::scores(shape, &top, &mut self.nodes);
+        let host = self.nodes.slots()[choose(&top, &mut decision, cx)]
+            .name
+            .clone();
         decision.verdict = Outcome::Bound { node: host.clone() };
         cx.cause = cx.store.decided(decision, cx.now, cx.cause);
         if plugins::bind(pod, &host, cx).is_err() {
@@ -63,21 +69,17 @@ impl Scheduler {
             self.queue.retry(queued, cx.now);
         }
     }
+}
 
-    /// One of the nodes with the highest total; between several, a random number that is the pod's own decides.
-    fn choose(&mut self, ranking: &Ranking, decision: &mut Decision, cx: &Context<'_>) -> Name {
-        let mut top = ranking.top();
-        let ranks = self.nodes.ranks();
-        top.sort_unstable_by_key(|slot| ranks[*slot]);
-        decision.tied = top.len();
-        if top.len() > 1 {
-            let (tied, uid) = (top.len() as u64, decision.uid.to_string());
-            let attempt = u64::from(decision.attempt);
-            decision.tie_break = cx.random().below(tied, "tie-break", &uid, attempt);
-        }
-        let chosen = usize::try_from(decision.tie_break).unwrap_or(0);
-        self.nodes.slots()[top[chosen]].name.clone()
+/// One of the nodes with the highest total; between several, a random number that is the pod's own decides.
+fn choose(top: &[Slot], decision: &mut Decision, cx: &Context<'_>) -> Slot {
+    decision.tied = top.len();
+    if top.len() > 1 {
+        let (tied, uid) = (top.len() as u64, decision.uid.to_string());
+        let attempt = u64::from(decision.attempt);
+        decision.tie_break = cx.random().below(tied, "tie-break", &uid, attempt);
     }
+    top[usize::try_from(decision.tie_break).unwrap_or(0)]
 }
 
 /// Upstream's text for a pod that fits nowhere, with what PostFilter has to say.
@@ -85,12 +87,14 @@ fn failure(pod: &Pod, shape: &Shape, decision: &Decision, profile: &Profile) -> 
     if decision.nodes == 0 {
         return NO_NODES.to_owned();
     }
-    let resolvable =
-        |it: &&Verdict| matches!(it, Verdict::Refused(_, refusal) if refusal.resolvable);
+    let resolvable = |(verdict, count)| match verdict {
+        Verdict::Refused(_, refusal) if refusal.resolvable => count,
+        _ => 0,
+    };
     let unfit = Unfit {
         pod,
         nodes: decision.nodes,
-        resolvable: shape.verdicts().iter().filter(resolvable).count(),
+        resolvable: shape.tally().map(resolvable).sum(),
     };
     let mut text = match &shape.rejected {
         Some((_, reason)) => format!("0/{} nodes are available: {reason}.", decision.nodes),

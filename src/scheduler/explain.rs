@@ -5,8 +5,8 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     framework::Refusal,
-    node_cache::{NodeCache, NodeInfo},
-    shape::{Ranking, Shape, Verdict},
+    node_cache::{NodeCache, NodeInfo, Slot},
+    shape::{Shape, Verdict},
 };
 use crate::store::decision::{NodeScore, PluginScore, Rejection};
 
@@ -19,52 +19,61 @@ const fn kept(nodes: usize) -> usize {
     if nodes <= FEW { nodes } else { SOME }
 }
 
-/// The scores of the best feasible nodes, best first, by name among equals; none if only one node was feasible.
-pub fn scores(shape: &Shape, ranking: &Ranking, nodes: &mut NodeCache) -> Vec<NodeScore> {
-    if ranking.feasible.len() < 2 {
+/// The scores of the best feasible nodes, best first, by name among equals; none if only one node was feasible. `top` are
+/// those that share the highest total, by name.
+pub fn scores(shape: &Shape, top: &[Slot], nodes: &mut NodeCache) -> Vec<NodeScore> {
+    if shape.feasible() < 2 {
         return Vec::new();
     }
     let limit = kept(nodes.len());
-    let ranks = nodes.ranks();
-    let mut best: Vec<(Reverse<i64>, u32, usize)> = Vec::with_capacity(limit + 1);
-    for (index, (slot, total)) in ranking.feasible.iter().zip(&ranking.totals).enumerate() {
-        let entry = (Reverse(*total), ranks[*slot], index);
-        if best.len() == limit && best.last().is_some_and(|worst| entry > *worst) {
-            continue;
-        }
-        best.insert(best.partition_point(|better| *better < entry), entry);
-        best.truncate(limit);
-    }
-    let score = |(Reverse(total), _, index): (Reverse<i64>, u32, usize)| {
-        let slot = ranking.feasible[index];
-        let scorers = shape.scorers.iter().enumerate();
-        let plugins = scorers.map(|(number, scorer)| PluginScore {
+    let best = match top.len() >= limit {
+        true => top[..limit].to_vec(),
+        false => best(shape, limit, nodes.ranks()),
+    };
+    let score = |slot: Slot| {
+        let plugins = shape.scorers.iter().map(|scorer| PluginScore {
             plugin: scorer.plugin,
             raw: scorer.raw(slot),
-            normalized: ranking.normalized(number, index, scorer.raw(slot)),
+            normalized: scorer.normalized(slot),
             weight: scorer.weight,
         });
         NodeScore {
             node: nodes.slots()[slot].name.clone(),
-            total,
+            total: shape.total(slot),
             plugins: plugins.collect(),
         }
     };
     best.into_iter().map(score).collect()
 }
 
+/// The feasible nodes with the highest totals, best first, by name among equals.
+fn best(shape: &Shape, limit: usize, ranks: &[u32]) -> Vec<Slot> {
+    let mut best: Vec<(Reverse<i64>, u32, Slot)> = Vec::with_capacity(limit + 1);
+    let mut least = i64::MIN;
+    for (slot, total) in shape.totals() {
+        if total < least {
+            continue;
+        }
+        let entry = (Reverse(total), ranks[slot], slot);
+        best.insert(best.partition_point(|better| *better < entry), entry);
+        if best.len() > limit {
+            best.pop();
+            least = best.last().map_or(least, |(Reverse(total), ..)| *total);
+        }
+    }
+    best.into_iter().map(|(.., slot)| slot).collect()
+}
+
 /// The nodes that were refused, with the reasons.
 pub fn rejections(shape: &Shape, nodes: &NodeCache) -> Vec<Rejection> {
-    let refused = nodes
-        .slots()
-        .iter()
-        .zip(shape.verdicts())
-        .filter_map(|(node, verdict)| match verdict {
-            Verdict::Refused(filter, refusal) => Some(refused(shape, node, *filter, *refusal)),
-            Verdict::Excluded => Some(excluded(shape, node)),
-            Verdict::Absent | Verdict::Feasible => None,
-        });
-    refused.take(kept(nodes.len())).collect()
+    let count = nodes.len() - shape.feasible();
+    let all = nodes.slots().iter().zip(shape.verdicts());
+    let rejections = all.filter_map(|(node, verdict)| match verdict {
+        Verdict::Refused(filter, refusal) => Some(refused(shape, node, *filter, *refusal)),
+        Verdict::Excluded => Some(excluded(shape, node)),
+        Verdict::Absent | Verdict::Feasible => None,
+    });
+    rejections.take(count.min(kept(nodes.len()))).collect()
 }
 
 fn refused(shape: &Shape, node: &NodeInfo, filter: u8, refusal: Refusal) -> Rejection {
@@ -110,36 +119,22 @@ fn exclusion(shape: &Shape) -> String {
 
 /// How many nodes were refused for each reason, the most frequent first.
 pub fn histogram(shape: &Shape) -> Vec<(String, usize)> {
-    let mut refusals: Vec<((u8, u32), usize)> = Vec::new();
-    let mut excluded = 0;
-    for verdict in shape.verdicts() {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for (verdict, count) in shape.tally() {
         match verdict {
             Verdict::Refused(filter, refusal) => {
-                let what = (*filter, refusal.reasons);
-                match refusals.iter_mut().find(|(known, _)| *known == what) {
-                    Some((_, count)) => *count += 1,
-                    None => refusals.push((what, 1)),
+                let filter = &shape.filters[usize::from(filter)].filter;
+                for bit in refusal.bits() {
+                    *reasons.entry(filter.reason(bit)).or_default() += count;
                 }
             }
-            Verdict::Excluded => excluded += 1,
+            Verdict::Excluded => {
+                let rejected = shape.rejected.as_ref().map(|(_, reason)| reason.clone());
+                let reason = rejected.unwrap_or_else(|| exclusion(shape));
+                *reasons.entry(reason).or_default() += count;
+            }
             Verdict::Absent | Verdict::Feasible => {}
         }
-    }
-    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    for ((filter, bits), count) in refusals {
-        let filter = &shape.filters[usize::from(filter)].filter;
-        let refusal = Refusal {
-            reasons: bits,
-            resolvable: false,
-        };
-        for bit in refusal.bits() {
-            *reasons.entry(filter.reason(bit)).or_default() += count;
-        }
-    }
-    if excluded > 0 {
-        let rejected = shape.rejected.as_ref().map(|(_, reason)| reason.clone());
-        let reason = rejected.unwrap_or_else(|| exclusion(shape));
-        *reasons.entry(reason).or_default() += excluded;
     }
     let mut histogram: Vec<_> = reasons.into_iter().collect();
     histogram.sort_by_key(|(_, count)| Reverse(*count));

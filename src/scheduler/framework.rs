@@ -73,8 +73,8 @@ pub trait Filter: fmt::Debug + Send + Sync {
     fn detail(&self, node: &NodeInfo) -> String;
 }
 
-/// Changes raw scores of the feasible nodes to scores from 0 to [`MAX_NODE_SCORE`]. Must give equal scores to equal
-/// ones.
+/// Changes raw scores to scores from 0 to [`MAX_NODE_SCORE`]. It is given every value that a feasible node has, once: what
+/// becomes of a value may depend on which others there are, not on how many nodes have them.
 pub type Normalize = fn(&mut [i64]);
 
 /// Scores nodes for one pod.

@@ -339,3 +339,129 @@ fn floor(time: Time, step: Duration) -> Time {
     let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX);
     Time(time.0 - time.0.rem_euclid(step))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        api::{Object, codec},
+        scheduler::testing,
+        store::Preset,
+    };
+
+    fn pod(name: &str, priority: i32) -> Pod {
+        let pod = testing::with(
+            testing::pod(name, "1", "1Gi"),
+            "/spec/priority",
+            json!(priority),
+        );
+        match codec::from_any(pod).unwrap() {
+            Object::Pod(pod) => Pod::clone(&pod),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn queue() -> SchedulingQueue {
+        SchedulingQueue::new(&Timing::preset(Preset::Kubernetes))
+    }
+
+    fn pop(queue: &mut SchedulingQueue) -> Option<String> {
+        queue.pop().map(|queued| queued.key.name.to_string())
+    }
+
+    #[test]
+    fn back_off_doubles_from_one_second_to_ten() {
+        let queue = queue();
+        let seconds = [1, 2, 3, 4, 5, 60].map(|attempts| queue.backoff_of(attempts).as_secs());
+        assert_eq!(seconds, [1, 2, 4, 8, 10, 10]);
+    }
+
+    #[test]
+    fn pods_come_by_priority_then_by_time_then_in_order() {
+        let mut queue = queue();
+        let (early, late) = (Time::from_secs(1), Time::from_secs(2));
+        queue.add(&pod("late", 0), false, late, 0);
+        queue.add(&pod("b", 0), false, early, 0);
+        queue.add(&pod("a", 0), false, early, 0);
+        queue.add(&pod("high", 5), false, late, 0);
+        queue.add(&pod("gated", 9), true, early, 0);
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut queue)).collect();
+        assert_eq!(order, ["high", "b", "a", "late"]);
+    }
+
+    #[test]
+    fn a_pod_that_backs_off_is_tried_when_nobody_else_is_left() {
+        let mut queue = queue();
+        let now = Time::from_secs(10);
+        queue.add(&pod("tried", 9), false, now, 1);
+        let tried = queue.pop().unwrap();
+        queue.wait(tried, 7, now);
+        assert!(queue.is_empty());
+        queue.wake(7, now, 42);
+        queue.add(&pod("fresh", 0), false, now, 2);
+        assert_eq!(pop(&mut queue).as_deref(), Some("fresh"));
+        let again = queue.pop().unwrap();
+        assert_eq!((again.attempts, again.cause), (2, 42));
+    }
+
+    #[test]
+    fn after_its_back_off_a_pod_is_one_of_the_active_ones() {
+        let mut queue = queue();
+        queue.add(&pod("tried", 9), false, Time::ZERO, 1);
+        let tried = queue.pop().unwrap();
+        queue.wait(tried, 7, Time::from_millis(10_500));
+        queue.add(&pod("fresh", 0), false, Time::from_secs(12), 2);
+        queue.wake(7, Time::from_millis(10_700), 3);
+        // 10.5 s and a second, to the whole second: it ends with the 11th.
+        queue.advance(Time::from_millis(11_900));
+        assert_eq!(queue.active.len(), 1);
+        queue.advance(Time::from_secs(12));
+        assert_eq!(pop(&mut queue).as_deref(), Some("tried"));
+    }
+
+    #[test]
+    fn after_an_error_a_pod_waits_out_its_time() {
+        let mut queue = queue();
+        queue.add(&pod("a", 0), false, Time::ZERO, 1);
+        let failed = queue.pop().unwrap();
+        queue.retry(failed, Time::ZERO);
+        assert!(queue.is_empty());
+        let due = queue.next_deadline().unwrap();
+        assert_eq!(due, Time::from_secs(2));
+        queue.advance(due);
+        assert_eq!(pop(&mut queue).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn who_waits_for_more_than_five_minutes_is_flushed_within_thirty_seconds() {
+        let mut queue = queue();
+        queue.add(&pod("a", 0), false, Time::ZERO, 1);
+        let tried = queue.pop().unwrap();
+        queue.wait(tried, 7, Time::from_secs(1));
+        assert_eq!(queue.next_deadline(), Some(Time::from_secs(330)));
+        queue.advance(Time::from_secs(329));
+        assert!(queue.is_empty());
+        queue.advance(Time::from_secs(330));
+        assert_eq!(pop(&mut queue).as_deref(), Some("a"));
+        assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_pod_that_goes_leaves_nothing_behind() {
+        let mut queue = queue();
+        for name in ["active", "waiting", "failed"] {
+            queue.add(&pod(name, 0), false, Time::ZERO, 1);
+        }
+        let waiting = queue.take(&Key::new("default", "waiting")).unwrap();
+        queue.wait(waiting, 7, Time::ZERO);
+        let failed = queue.take(&Key::new("default", "failed")).unwrap();
+        queue.retry(failed, Time::ZERO);
+        for name in ["active", "waiting", "failed"] {
+            queue.remove(&Key::new("default", name));
+        }
+        assert!(queue.is_empty() && queue.pods.is_empty() && queue.waiting_shapes().is_empty());
+        assert_eq!(queue.next_deadline(), None);
+    }
+}

@@ -50,9 +50,21 @@ pub struct Filterer {
 pub struct Scorer {
     pub plugin: &'static str,
     pub weight: i64,
-    pub normalize: Option<Normalize>,
+    normalize: Option<Normalize>,
     score: Arc<dyn Score>,
     raw: Vec<i64>,
+    /// The raw scores that feasible nodes have, in order, if they are to be normalised.
+    values: Vec<Value>,
+    /// Whether a value came or went since they were normalised.
+    stale: bool,
+}
+
+/// A raw score, how many feasible nodes have it, and what it is normalised.
+#[derive(Clone, Debug)]
+struct Value {
+    raw: i64,
+    nodes: usize,
+    score: i64,
 }
 
 impl Scorer {
@@ -61,7 +73,69 @@ impl Scorer {
     pub fn raw(&self, slot: Slot) -> i64 {
         self.raw[slot]
     }
+
+    /// The score of a feasible node after normalisation.
+    #[must_use]
+    pub fn normalized(&self, slot: Slot) -> i64 {
+        let raw = self.raw[slot];
+        if self.normalize.is_none() {
+            return raw;
+        }
+        self.find(raw).map_or(0, |index| self.values[index].score)
+    }
+
+    fn find(&self, raw: i64) -> Result<usize, usize> {
+        self.values.binary_search_by_key(&raw, |value| value.raw)
+    }
+
+    /// Scores a node that is feasible now.
+    fn enter(&mut self, slot: Slot, node: &NodeInfo) {
+        let raw = self.score.score(node);
+        self.raw[slot] = raw;
+        if self.normalize.is_none() {
+            return;
+        }
+        match self.find(raw) {
+            Ok(index) => self.values[index].nodes += 1,
+            Err(index) => {
+                let value = Value {
+                    raw,
+                    nodes: 1,
+                    score: 0,
+                };
+                self.values.insert(index, value);
+                self.stale = true;
+            }
+        }
+    }
+
+    /// Forgets a node that was feasible.
+    fn leave(&mut self, slot: Slot) {
+        if let Ok(index) = self.find(self.raw[slot]) {
+            self.values[index].nodes -= 1;
+            if self.values[index].nodes == 0 {
+                self.values.remove(index);
+                self.stale = true;
+            }
+        }
+    }
+
+    /// Normalises the values anew if one came or went. Whether it did.
+    fn refresh(&mut self) -> bool {
+        let stale = std::mem::take(&mut self.stale);
+        if let (true, Some(normalize)) = (stale, self.normalize) {
+            let mut scores: Vec<i64> = self.values.iter().map(|value| value.raw).collect();
+            normalize(&mut scores);
+            for (value, score) in self.values.iter_mut().zip(scores) {
+                value.score = score;
+            }
+        }
+        stale
+    }
 }
+
+/// The total of a slot that holds no feasible node.
+const NONE: i64 = i64::MIN;
 
 /// All pods of one spec.
 #[derive(Clone, Debug)]
@@ -76,8 +150,9 @@ pub struct Shape {
     /// The only nodes that PreFilter left, and the plugins that said so.
     pub only: Option<(BTreeSet<Name>, Vec<&'static str>)>,
     verdicts: Vec<Verdict>,
-    /// The sum of the weighted scores that need no normalisation.
-    fixed: Vec<i64>,
+    /// How many slots have each verdict.
+    tally: Vec<(Verdict, usize)>,
+    totals: Vec<i64>,
     /// The cache's version and epoch that the columns know.
     seen: u64,
     epoch: Option<u64>,
@@ -94,7 +169,8 @@ impl Shape {
             rejected: None,
             only: None,
             verdicts: Vec::new(),
-            fixed: Vec::new(),
+            tally: Vec::new(),
+            totals: Vec::new(),
             seen: 0,
             epoch: None,
             used: 0,
@@ -123,29 +199,30 @@ impl Shape {
         plugins.push(plugin);
     }
 
-    /// The verdicts of all slots, as of the last [`update`](Self::update).
-    #[must_use]
-    pub fn verdicts(&self) -> &[Verdict] {
-        &self.verdicts
-    }
-
     /// Brings the columns up to date.
     pub fn update(&mut self, profile: &Profile, nodes: &NodeCache) {
-        let changed = match self.epoch == Some(nodes.epoch()) {
-            true => nodes.changed_since(self.seen),
-            false => {
-                self.prepare_scores(profile, nodes);
-                None
-            }
+        let known = self.epoch == Some(nodes.epoch());
+        let changed = nodes.changed_since(self.seen).filter(|_| known);
+        if !known {
+            self.prepare_scores(profile, nodes);
+        }
+        let slots = nodes.slots();
+        self.resize(slots.len());
+        let changed: Vec<Slot> = match changed {
+            Some(changed) => changed.collect(),
+            None => (0..slots.len()).collect(),
         };
-        self.resize(nodes.slots().len());
-        match changed {
-            Some(changed) => changed.for_each(|slot| self.evaluate(slot, &nodes.slots()[slot])),
-            None => {
-                for (slot, node) in nodes.slots().iter().enumerate() {
-                    self.evaluate(slot, node);
-                }
-            }
+        for slot in &changed {
+            self.evaluate(*slot, &slots[*slot]);
+        }
+        let stale = self
+            .scorers
+            .iter_mut()
+            .fold(false, |stale, scorer| scorer.refresh() | stale);
+        if stale {
+            (0..slots.len()).for_each(|slot| self.sum_up(slot));
+        } else {
+            changed.into_iter().for_each(|slot| self.sum_up(slot));
         }
         self.seen = nodes.version();
     }
@@ -153,13 +230,16 @@ impl Shape {
     /// Looks at a node that changed. Whether it is better for these pods now than when they were last tried.
     pub fn improves(&mut self, slot: Slot, nodes: &NodeCache) -> bool {
         self.resize(nodes.slots().len());
-        let new = self.verdict(&nodes.slots()[slot]);
-        let old = std::mem::replace(&mut self.verdicts[slot], new);
-        old.is_worse_than(new)
+        let old = self.verdicts[slot];
+        self.evaluate(slot, &nodes.slots()[slot]);
+        old.is_worse_than(self.verdicts[slot])
     }
 
     fn prepare_scores(&mut self, profile: &Profile, nodes: &NodeCache) {
         self.epoch = Some(nodes.epoch());
+        self.verdicts.clear();
+        self.tally.clear();
+        self.totals.clear();
         self.scorers.clear();
         for enabled in &profile.plugins {
             if let Some(score) = enabled.plugin.pre_score(&self.info, nodes) {
@@ -169,33 +249,61 @@ impl Shape {
                     normalize: score.normalize(),
                     score,
                     raw: Vec::new(),
+                    values: Vec::new(),
+                    stale: false,
                 });
             }
         }
     }
 
     fn resize(&mut self, slots: usize) {
+        let new = slots - self.verdicts.len();
+        if new == 0 {
+            return;
+        }
+        self.count(Verdict::Absent, new);
         self.verdicts.resize(slots, Verdict::Absent);
-        self.fixed.resize(slots, 0);
+        self.totals.resize(slots, NONE);
         for scorer in &mut self.scorers {
             scorer.raw.resize(slots, 0);
         }
     }
 
-    fn evaluate(&mut self, slot: Slot, node: &NodeInfo) {
-        self.verdicts[slot] = self.verdict(node);
-        if self.verdicts[slot] != Verdict::Feasible {
-            return;
+    fn count(&mut self, verdict: Verdict, more: usize) {
+        match self.tally.iter_mut().find(|(known, _)| *known == verdict) {
+            Some((_, count)) => *count += more,
+            None => self.tally.push((verdict, more)),
         }
-        let mut fixed = 0;
+    }
+
+    fn evaluate(&mut self, slot: Slot, node: &NodeInfo) {
+        let new = self.verdict(node);
+        let old = std::mem::replace(&mut self.verdicts[slot], new);
+        if old != new {
+            if let Some((_, count)) = self.tally.iter_mut().find(|(known, _)| *known == old) {
+                *count -= 1;
+            }
+            self.count(new, 1);
+        }
         for scorer in &mut self.scorers {
-            let raw = scorer.score.score(node);
-            scorer.raw[slot] = raw;
-            if scorer.normalize.is_none() {
-                fixed += raw * scorer.weight;
+            if old == Verdict::Feasible {
+                scorer.leave(slot);
+            }
+            if new == Verdict::Feasible {
+                scorer.enter(slot, node);
             }
         }
-        self.fixed[slot] = fixed;
+    }
+
+    fn sum_up(&mut self, slot: Slot) {
+        self.totals[slot] = match self.verdicts[slot] {
+            Verdict::Feasible => self
+                .scorers
+                .iter()
+                .map(|it| it.normalized(slot) * it.weight)
+                .sum(),
+            _ => NONE,
+        };
     }
 
     fn verdict(&self, node: &NodeInfo) -> Verdict {
@@ -214,92 +322,49 @@ impl Shape {
         Verdict::Feasible
     }
 
-    /// Scores of all feasible nodes.
+    /// The verdicts of all slots, as of the last [`update`](Self::update), which all that follows is of.
     #[must_use]
-    pub fn rank(&self) -> Ranking {
-        let feasible: Vec<Slot> = (0..self.verdicts.len())
-            .filter(|slot| self.verdicts[*slot] == Verdict::Feasible)
-            .collect();
-        let mut totals: Vec<i64> = feasible.iter().map(|slot| self.fixed[*slot]).collect();
-        let mut normalized = Vec::with_capacity(self.scorers.len());
-        // With one feasible node upstream skips scoring.
-        if feasible.len() > 1 {
-            for scorer in &self.scorers {
-                normalized.push(scorer.add_to(&mut totals, &feasible));
-            }
-        }
-        Ranking {
-            feasible,
-            totals,
-            normalized,
-        }
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
     }
-}
 
-/// A plugin's scores after normalisation, in the order of the feasible nodes.
-#[derive(Clone, Debug)]
-enum Column {
-    /// As the raw ones.
-    Raw,
-    /// The same for all.
-    Same(i64),
-    Each(Vec<i64>),
-}
-
-impl Scorer {
-    /// Normalises the raw scores and adds them, weighted, to the totals, unless those hold them already.
-    fn add_to(&self, totals: &mut [i64], feasible: &[Slot]) -> Column {
-        let Some(normalize) = self.normalize else {
-            return Column::Raw;
-        };
-        let mut column: Vec<i64> = feasible.iter().map(|slot| self.raw[*slot]).collect();
-        let first = column[0];
-        if column.iter().all(|raw| *raw == first) {
-            let mut one = [first];
-            normalize(&mut one);
-            totals
-                .iter_mut()
-                .for_each(|total| *total += one[0] * self.weight);
-            return Column::Same(one[0]);
-        }
-        normalize(&mut column);
-        for (total, score) in totals.iter_mut().zip(&column) {
-            *total += score * self.weight;
-        }
-        Column::Each(column)
+    /// The verdicts that there are, and how many slots have each.
+    pub fn tally(&self) -> impl Iterator<Item = (Verdict, usize)> {
+        self.tally.iter().copied().filter(|(_, count)| *count > 0)
     }
-}
 
-/// The feasible nodes with their scores.
-#[derive(Clone, Debug)]
-pub struct Ranking {
-    pub feasible: Vec<Slot>,
-    /// In the order of `feasible`.
-    pub totals: Vec<i64>,
-    normalized: Vec<Column>,
-}
-
-impl Ranking {
-    /// The normalised score that a plugin, by its number in [`Shape::scorers`], gives a node, by its number in
-    /// `feasible`.
+    /// How many nodes are feasible.
     #[must_use]
-    pub fn normalized(&self, scorer: usize, index: usize, raw: i64) -> i64 {
-        match &self.normalized[scorer] {
-            Column::Raw => raw,
-            Column::Same(score) => *score,
-            Column::Each(scores) => scores[index],
-        }
+    pub fn feasible(&self) -> usize {
+        let mut counts = self.tally();
+        counts
+            .find(|(it, _)| *it == Verdict::Feasible)
+            .map_or(0, |(_, count)| count)
     }
 
-    /// The slots that share the highest total.
+    /// The feasible nodes' slots and totals.
+    pub fn totals(&self) -> impl Iterator<Item = (Slot, i64)> {
+        let all = self.totals.iter().copied().enumerate();
+        all.filter(|(_, total)| *total != NONE)
+    }
+
+    /// The total of a feasible node.
+    #[must_use]
+    pub fn total(&self, slot: Slot) -> i64 {
+        self.totals[slot]
+    }
+
+    /// The slots that share the highest total, if a node is feasible.
     #[must_use]
     pub fn top(&self) -> Vec<Slot> {
-        let highest = self.totals.iter().max();
-        let pairs = self.feasible.iter().zip(&self.totals);
-        pairs
-            .filter(|(_, total)| Some(*total) == highest)
-            .map(|(slot, _)| *slot)
-            .collect()
+        let highest = self.totals.iter().copied().max().unwrap_or(NONE);
+        let mut top = Vec::new();
+        for (slot, total) in self.totals.iter().enumerate() {
+            if *total == highest && highest != NONE {
+                top.push(slot);
+            }
+        }
+        top
     }
 }
 

@@ -83,3 +83,59 @@ impl Score for Locality {
         MAX_NODE_SCORE * (sum.clamp(LEAST, most) - LEAST) / (most - LEAST)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::scheduler::testing::{cache, node, pod, scores, with};
+
+    fn having(name: &str, images: &[(&str, i64)]) -> Value {
+        let image = |(name, mebibytes): &(&str, i64)| json!({"names": [name], "sizeBytes": mebibytes * MEBIBYTE});
+        let images: Vec<_> = images.iter().map(image).collect();
+        with(node(name, "1", "1Gi"), "/status/images", json!(images))
+    }
+
+    fn running(images: &[&str]) -> Value {
+        let containers: Vec<_> = images
+            .iter()
+            .map(|image| json!({"name": "c", "image": image}))
+            .collect();
+        with(pod("p", "1", "1Gi"), "/spec/containers", json!(containers))
+    }
+
+    fn check(nodes: &[Value], images: &[&str], expected: &[i64]) {
+        let given = scores(&ImageLocality, &running(images), &cache(nodes, &[]));
+        assert_eq!(given.as_deref(), Some(expected), "{images:?}");
+    }
+
+    #[test]
+    fn a_node_with_the_images_is_better_the_larger_and_the_more_spread_they_are() {
+        let nodes = [
+            having("n1", &[("big:1", 500)]),
+            having("n2", &[("small:1", 10)]),
+        ];
+        // 500 MiB on one of two nodes count as 250.
+        check(&nodes, &["big:1"], &[(250 - 23) * 100 / 977, 0]);
+        check(&nodes, &["small:1"], &[0, 0]);
+        check(
+            &nodes,
+            &["big:1", "other:1"],
+            &[(250 - 23) * 100 / (2000 - 23), 0],
+        );
+        check(&nodes, &["unknown:1"], &[0, 0]);
+        let both = [
+            having("n1", &[("big:1", 1500)]),
+            having("n2", &[("big:1", 1500)]),
+        ];
+        check(&both, &["big:1"], &[100, 100]);
+    }
+
+    #[test]
+    fn an_image_without_a_tag_is_the_latest() {
+        assert_eq!(tagged("app"), "app:latest");
+        assert_eq!(tagged("host:5000/app"), "host:5000/app:latest");
+        assert_eq!(tagged("host:5000/app:2"), "host:5000/app:2");
+    }
+}

@@ -46,3 +46,41 @@ impl Filter for Named {
         format!("asks for node {}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        api::{Object, codec},
+        scheduler::testing::{cache, node, pod, with},
+    };
+
+    fn check(name: &str, expected: &str) {
+        let pod = with(pod("p", "1", "1Gi"), "/spec/nodeName", json!(name));
+        let Object::Pod(pod) = codec::from_any(pod).unwrap() else {
+            panic!("not a pod");
+        };
+        // A pod keeps its node beside its spec; here it is put where a what-if would ask.
+        let mut spec = pod.spec.as_ref().clone();
+        spec.node_name = Some(name.to_owned());
+        let info = Arc::new(PodInfo::new(&Arc::new(spec)));
+        let cache = cache(&[node("n1", "1", "1Gi")], &[]);
+        let said = match NodeName.pre_filter(&info) {
+            PreFilter::Filter(filter) => match filter.filter(&cache.slots()[0]) {
+                Ok(()) => "ok".to_owned(),
+                Err(_) => filter.reason(0),
+            },
+            _ => "skip".to_owned(),
+        };
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn only_the_node_that_is_named_will_do() {
+        check("", "skip");
+        check("n1", "ok");
+        check("n2", "node(s) didn't match the requested node name");
+    }
+}

@@ -59,3 +59,61 @@ fn balance(cpu: (i64, i64), memory: (i64, i64)) -> i64 {
     };
     ((1.0 - deviation) * MAX_NODE_SCORE as f64) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::scheduler::testing::{cache, node, pod, scores};
+
+    fn check(node: Value, on_it: &[Value], pod: &Value, expected: Option<i64>) {
+        let given = scores(
+            &NodeResourcesBalancedAllocation,
+            pod,
+            &cache(&[node], on_it),
+        );
+        assert_eq!(given.map(|scores| scores[0]), expected);
+    }
+
+    #[test]
+    fn a_node_is_better_the_more_the_pod_balances_it() {
+        let p = pod("p", "500m", "1Gi");
+        check(
+            node("n1", "4", "8Gi"),
+            &[pod("a", "1", "2Gi")],
+            &p,
+            Some(75),
+        );
+        check(
+            node("n1", "4", "16Gi"),
+            &[pod("a", "3", "2Gi")],
+            &p,
+            Some(73),
+        );
+        check(node("n1", "2", "8Gi"), &[], &p, Some(71));
+        // Recorded: 3920m and 8Gi, empty; 1 CPU and 100Mi.
+        check(
+            node("n1", "3920m", "8Gi"),
+            &[],
+            &pod("p", "1", "100Mi"),
+            Some(68),
+        );
+    }
+
+    #[test]
+    fn a_pod_that_asks_for_neither_is_skipped() {
+        check(node("n1", "4", "8Gi"), &[], &pod("p", "0", "0"), None);
+    }
+
+    #[test]
+    fn more_than_everything_counts_as_everything_and_what_is_missing_not_at_all() {
+        check(
+            node("n1", "1", "1Gi"),
+            &[pod("a", "2", "2Gi")],
+            &pod("p", "1", "1Gi"),
+            Some(75),
+        );
+        check(node("n1", "0", "1Gi"), &[], &pod("p", "1", "1Gi"), Some(75));
+    }
+}

@@ -163,3 +163,212 @@ impl Score for LeastAllocated {
         if count == 0 { 0 } else { sum / count }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::scheduler::testing::{cache, detail, filter, node, pod, scores, with};
+
+    fn check(name: &str, node: Value, on_it: &[Value], pod: Value, expected: &str) {
+        let cache = cache(&[node], on_it);
+        assert_eq!(
+            filter(&NodeResourcesFit, &pod, &cache.slots()[0]),
+            expected,
+            "{name}"
+        );
+    }
+
+    fn extended(object: Value, pointer: &str, name: &str, amount: &str) -> Value {
+        let mut object = object;
+        object.pointer_mut(pointer).unwrap()[name] = json!(amount);
+        object
+    }
+
+    #[test]
+    fn a_pod_goes_where_what_it_requests_is_left() {
+        let n = || node("n1", "2", "2Gi");
+        let half = [pod("a", "1", "1Gi")];
+        check(
+            "it fits an empty node exactly",
+            n(),
+            &[],
+            pod("p", "2", "2Gi"),
+            "ok",
+        );
+        check(
+            "it fits what is left exactly",
+            n(),
+            &half,
+            pod("p", "1", "1Gi"),
+            "ok",
+        );
+        check(
+            "no CPU is left",
+            n(),
+            &half,
+            pod("p", "1001m", "1Gi"),
+            "Insufficient cpu",
+        );
+        let both = "Insufficient cpu, Insufficient memory";
+        check("neither is left", n(), &half, pod("p", "2", "2Gi"), both);
+        check(
+            "the node is too small",
+            n(),
+            &[],
+            pod("p", "3", "1Gi"),
+            "!Insufficient cpu",
+        );
+        let small = "!Insufficient cpu, Insufficient memory";
+        check(
+            "one more than the node has is enough",
+            n(),
+            &half,
+            pod("p", "3", "2Gi"),
+            small,
+        );
+        let full = [pod("a", "3", "3Gi")];
+        check(
+            "who asks for nothing fits an overfull node",
+            n(),
+            &full,
+            pod("p", "0", "0"),
+            "ok",
+        );
+        let one = with(n(), "/status/allocatable/pods", json!("1"));
+        check(
+            "pods are counted",
+            one,
+            &half,
+            pod("p", "0", "0"),
+            "Too many pods",
+        );
+        let storage = |pod, amount| {
+            extended(
+                pod,
+                "/spec/containers/0/resources/requests",
+                "ephemeral-storage",
+                amount,
+            )
+        };
+        let disk = extended(n(), "/status/allocatable", "ephemeral-storage", "10Gi");
+        let (used, asks) = (
+            storage(pod("a", "1", "1Gi"), "6Gi"),
+            storage(pod("p", "1", "1Gi"), "5Gi"),
+        );
+        check(
+            "storage counts",
+            disk,
+            &[used],
+            asks,
+            "Insufficient ephemeral-storage",
+        );
+    }
+
+    #[test]
+    fn extended_resources_are_counted_too() {
+        let gpus = |pod, amount| {
+            extended(
+                pod,
+                "/spec/containers/0/resources/requests",
+                "example.com/gpu",
+                amount,
+            )
+        };
+        let n = || {
+            extended(
+                node("n1", "4", "4Gi"),
+                "/status/allocatable",
+                "example.com/gpu",
+                "2",
+            )
+        };
+        let on_it = [gpus(pod("a", "1", "1Gi"), "1")];
+        check(
+            "one is left",
+            n(),
+            &on_it,
+            gpus(pod("p", "1", "1Gi"), "1"),
+            "ok",
+        );
+        let refused = "Insufficient example.com/gpu";
+        check(
+            "two are not",
+            n(),
+            &on_it,
+            gpus(pod("p", "1", "1Gi"), "2"),
+            refused,
+        );
+        let none = node("n1", "4", "4Gi");
+        let final_ = "!Insufficient example.com/gpu";
+        check(
+            "a node without any",
+            none,
+            &[],
+            gpus(pod("p", "1", "1Gi"), "1"),
+            final_,
+        );
+        check(
+            "none is asked for",
+            n(),
+            &on_it,
+            gpus(pod("p", "1", "1Gi"), "0"),
+            "ok",
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let cache = cache(&[node("n1", "400m", "2Gi")], &[pod("a", "260m", "1536Mi")]);
+        let said = detail(
+            &NodeResourcesFit,
+            &pod("p", "250m", "1Gi"),
+            &cache.slots()[0],
+        );
+        let expected =
+            "cpu: needs 250m, has 140m free of 400m; memory: needs 1Gi, has 512Mi free of 2Gi";
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn the_more_is_left_the_better() {
+        let least = |n: Value, on_it: &[Value]| {
+            scores(
+                &NodeResourcesFit,
+                &pod("p", "500m", "1Gi"),
+                &cache(&[n], on_it),
+            )
+            .unwrap()[0]
+        };
+        assert_eq!(least(node("n1", "4", "8Gi"), &[pod("a", "1", "2Gi")]), 62);
+        assert_eq!(least(node("n1", "4", "16Gi"), &[pod("a", "3", "2Gi")]), 46);
+        assert_eq!(least(node("n1", "2", "8Gi"), &[]), 81);
+        assert_eq!(
+            least(node("n1", "4", "8Gi"), &[pod("a", "4", "2Gi")]),
+            31,
+            "no CPU left: 0"
+        );
+        assert_eq!(
+            least(node("n1", "0", "8Gi"), &[]),
+            87,
+            "what a node does not have is left out"
+        );
+    }
+
+    #[test]
+    fn a_container_that_asks_for_nothing_counts_as_100m_and_200mi() {
+        let silent = with(
+            pod("p", "0", "0"),
+            "/spec/containers/0/resources",
+            json!({}),
+        );
+        let nodes = cache(&[node("n1", "1", "1000Mi")], &[]);
+        assert_eq!(scores(&NodeResourcesFit, &silent, &nodes), Some(vec![85]));
+        let nodes = cache(&[node("n1", "1", "1000Mi")], &[silent]);
+        assert_eq!(
+            scores(&NodeResourcesFit, &pod("p", "0", "0"), &nodes),
+            Some(vec![85])
+        );
+    }
+}

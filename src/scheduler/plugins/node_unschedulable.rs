@@ -54,3 +54,40 @@ impl Filter for Cordon {
         "cordoned (spec.unschedulable)".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scheduler::testing::{cache, filter, node, pod, with};
+
+    fn check(unschedulable: bool, tolerations: serde_json::Value, expected: &str) {
+        let cordoned = with(
+            node("n1", "1", "1Gi"),
+            "/spec/unschedulable",
+            json!(unschedulable),
+        );
+        let pod = with(pod("p", "1", "1Gi"), "/spec/tolerations", tolerations);
+        let cache = cache(&[cordoned], &[]);
+        assert_eq!(
+            filter(&NodeUnschedulable, &pod, &cache.slots()[0]),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_cordoned_node_is_refused_unless_the_pod_tolerates_it() {
+        check(false, json!([]), "ok");
+        check(true, json!([]), "!node(s) were unschedulable");
+        check(true, json!([{"operator": "Exists"}]), "skip");
+        let key = "node.kubernetes.io/unschedulable";
+        check(
+            true,
+            json!([{"key": key, "operator": "Exists", "effect": "NoSchedule"}]),
+            "skip",
+        );
+        let effect = json!([{"key": key, "operator": "Exists", "effect": "NoExecute"}]);
+        check(true, effect, "!node(s) were unschedulable");
+    }
+}

@@ -83,3 +83,83 @@ impl Score for Soft {
         Some(normalize_reversed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::scheduler::testing::{cache, detail, filter, node, pod, scores, with};
+
+    fn tainted(name: &str, taints: Value) -> Value {
+        with(node(name, "1", "1Gi"), "/spec/taints", taints)
+    }
+
+    fn tolerating(tolerations: Value) -> Value {
+        with(pod("p", "1", "1Gi"), "/spec/tolerations", tolerations)
+    }
+
+    #[test]
+    fn a_taint_keeps_off_who_does_not_tolerate_it() {
+        let check = |taint: Value, tolerations: Value, expected: &str| {
+            let cache = cache(&[tainted("n1", json!([taint]))], &[]);
+            let pod = tolerating(tolerations);
+            assert_eq!(
+                filter(&TaintToleration, &pod, &cache.slots()[0]),
+                expected,
+                "{taint}"
+            );
+        };
+        let refused = "!node(s) had untolerated taint(s)";
+        let taint = |effect: &str| json!({"key": "a", "value": "1", "effect": effect});
+        check(taint("NoSchedule"), json!([]), refused);
+        check(taint("NoExecute"), json!([]), refused);
+        check(taint("PreferNoSchedule"), json!([]), "ok");
+        check(
+            taint("NoSchedule"),
+            json!([{"key": "a", "value": "1"}]),
+            "ok",
+        );
+        check(
+            taint("NoSchedule"),
+            json!([{"key": "a", "value": "2"}]),
+            refused,
+        );
+        let seconds = json!([{"key": "a", "operator": "Exists", "tolerationSeconds": 5}]);
+        check(taint("NoExecute"), seconds, "ok");
+    }
+
+    #[test]
+    fn the_first_taint_that_is_not_tolerated_is_named() {
+        let taints = json!([{"key": "a", "effect": "NoSchedule"}, {"key": "b", "value": "x", "effect": "NoExecute"}]);
+        let cache = cache(&[tainted("n1", taints)], &[]);
+        let pod = tolerating(json!([{"key": "a", "operator": "Exists"}]));
+        let said = detail(&TaintToleration, &pod, &cache.slots()[0]);
+        assert_eq!(said, "does not tolerate b=x:NoExecute");
+    }
+
+    #[test]
+    fn the_node_with_the_most_disliked_taints_gets_nothing_and_one_without_gets_all() {
+        let soft = |key: &str| json!({"key": key, "effect": "PreferNoSchedule"});
+        let nodes = [
+            tainted("n1", json!([])),
+            tainted("n2", json!([soft("a")])),
+            tainted("n3", json!([soft("a"), soft("b"), soft("c")])),
+        ];
+        let nodes = cache(&nodes, &[]);
+        let given = |tolerations| scores(&TaintToleration, &tolerating(tolerations), &nodes);
+        assert_eq!(given(json!([])), Some(vec![100, 67, 0]));
+        assert_eq!(
+            given(json!([{"operator": "Exists"}])),
+            Some(vec![100, 100, 100])
+        );
+        let other_effect = json!([{"key": "b", "operator": "Exists", "effect": "NoSchedule"}]);
+        assert_eq!(
+            given(other_effect),
+            Some(vec![100, 67, 0]),
+            "tolerates another effect"
+        );
+        let tolerated = json!([{"key": "b", "operator": "Exists", "effect": "PreferNoSchedule"}]);
+        assert_eq!(given(tolerated), Some(vec![100, 50, 0]));
+    }
+}
