@@ -60,7 +60,10 @@ fn every_demo_loads_without_a_warning_and_is_accepted() {
         assert_eq!(demo.warnings, Vec::<String>::new(), "{name}");
         assert_eq!(refused(&demo), None, "{name}");
         let count = |kind| demo.objects.iter().filter(|o| o.kind() == kind).count();
-        assert!(count(Kind::Node) > 0 && count(Kind::Deployment) > 0, "{name}");
+        assert!(
+            count(Kind::Node) > 0 && count(Kind::Deployment) > 0,
+            "{name}"
+        );
     }
 }
 
@@ -118,7 +121,10 @@ fn good_topologies_are_summed_up_and_accepted() {
         let mut out = Vec::new();
         let mut err = Vec::new();
         let status = check::report(&path, &mut out, &mut err).unwrap();
-        let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
+        let (out, err) = (
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        );
         assert_eq!(status, 0, "{name}: {err}");
         let topology = topology::load(&path).unwrap();
         assert_eq!(refused(&topology), None, "{name}");
@@ -148,7 +154,10 @@ fn every_field_arrives_where_kubernetes_has_it() {
         insta::assert_json_snapshot!("everything", objects);
     });
     let timing = &topology.config.timing;
-    assert_eq!((timing.node_monitor_grace_ms, timing.eviction_per_1000s), (20_000, 500));
+    assert_eq!(
+        (timing.node_monitor_grace_ms, timing.eviction_per_1000s),
+        (20_000, 500)
+    );
 }
 
 #[test]
@@ -157,7 +166,10 @@ fn what_a_topology_says_of_timing_outlasts_another_preset() {
     let mut topology = parse(text).unwrap();
     topology.set_preset(kubeplay::store::Preset::Kubernetes);
     let timing = &topology.config.timing;
-    assert_eq!((timing.lease_renew_ms, timing.node_monitor_grace_ms), (3000, 50_000));
+    assert_eq!(
+        (timing.lease_renew_ms, timing.node_monitor_grace_ms),
+        (3000, 50_000)
+    );
 }
 
 #[test]
@@ -167,7 +179,13 @@ fn a_topology_that_says_nothing_of_nodes_has_three() {
         let kinds: Vec<Kind> = topology.objects.iter().map(Object::kind).collect();
         assert_eq!(kinds, [Kind::Node; 3]);
     }
-    assert_eq!(parse("[[nodes]]\nname = \"x\"\ncount = 0").unwrap().objects.len(), 0);
+    assert_eq!(
+        parse("[[nodes]]\nname = \"x\"\ncount = 0")
+            .unwrap()
+            .objects
+            .len(),
+        0
+    );
 }
 
 /// A text that is nearly a topology: a demo with a piece replaced.

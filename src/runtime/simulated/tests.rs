@@ -1,3 +1,5 @@
+//! What the simulated runtime promises.
+
 use std::sync::Arc;
 
 use super::*;

@@ -60,13 +60,28 @@ impl Actions {
             12 => image(scenario, &deployment, &format!("example/app:{}", count + 1)),
             _ => image(scenario, &deployment, "example/does-not-exist:1"),
         }?;
-        scenario.disturbed |= !rollout;
+        if !rollout {
+            scenario.disturb();
+        }
         scenario.check()
+    }
+
+    /// Kills a node that has pods.
+    pub fn kill_a_node(&mut self, scenario: &mut Scenario) -> Result<String, String> {
+        self.count += 1;
+        let pods = &scenario.drive.cluster.store().objects.pods;
+        let node = pods
+            .values()
+            .find_map(|pod| pod.node.clone())
+            .ok_or("no pod is bound")?;
+        scenario.disturb();
+        fault(scenario, Fault::Kill, Target::Node(node.clone()))?;
+        Ok(node.to_string())
     }
 
     /// Heals every node, lets pods onto all of them and gives every deployment an image that exists.
     pub fn undo_all(&mut self, scenario: &mut Scenario) -> Result<(), String> {
-        scenario.disturbed = true;
+        scenario.disturb();
         for node in scenario.nodes.clone() {
             heal(scenario, &node)?;
             cordon(scenario, &node, false)?;
@@ -80,7 +95,7 @@ impl Actions {
     /// Deletes the first deployment.
     pub fn delete_a_deployment(&mut self, scenario: &mut Scenario) -> Result<(), String> {
         let name = scenario.deployments[0].clone();
-        scenario.disturbed = true;
+        scenario.disturb();
         delete(
             scenario,
             Kind::Deployment,

@@ -7,8 +7,13 @@ use kubeplay::{
     api::{Deployment, Kind, Name, Object, ObjectRef, Pod, Quantity, Uid},
     cluster::drive::Drive,
     runtime::simulated::SimulatedRuntime,
-    store::{Op, Store, What, world::ContainerTruth},
+    store::{
+        Op, Store, What,
+        world::{ContainerTruth, NodeTruth},
+    },
 };
+
+use super::scenario::CRASHER;
 
 /// What is remembered between checks.
 #[derive(Default)]
@@ -324,7 +329,7 @@ fn deployments_keep_their_bounds(store: &Store, disturbed: bool) -> Result<(), S
         let ready = pods_of(store, deployment)
             .filter(|pod| pod.is_active() && pod.is_ready())
             .count();
-        if !disturbed && i32::try_from(ready).unwrap() < replicas - unavailable {
+        if !disturbed && name != CRASHER && i32::try_from(ready).unwrap() < replicas - unavailable {
             return Err(format!(
                 "{name} has {ready} ready pods; at least {replicas} - {unavailable} are promised"
             ));
@@ -333,9 +338,19 @@ fn deployments_keep_their_bounds(store: &Store, disturbed: bool) -> Result<(), S
     Ok(())
 }
 
-/// Whether the cluster is as it is wanted to be.
-pub fn is_converged(store: &Store) -> Result<(), String> {
-    for deployment in store.objects.deployments.values() {
+/// The deployments that can be available: all but the one that crashes.
+fn wanted_deployments(store: &Store) -> impl Iterator<Item = &Deployment> {
+    let deployments = store
+        .objects
+        .deployments
+        .values()
+        .map(|deployment| &**deployment);
+    deployments.filter(|deployment| deployment.metadata.name.as_deref() != Some(CRASHER))
+}
+
+/// Whether every deployment has the replicas that it wants, all of them available and up to date.
+fn deployments_are_available(store: &Store) -> Result<(), String> {
+    for deployment in wanted_deployments(store) {
         let name = deployment.metadata.name.as_deref().unwrap_or_default();
         let (replicas, ..) = bounds(deployment);
         let status = deployment.status.clone().unwrap_or_default();
@@ -350,6 +365,16 @@ pub fn is_converged(store: &Store) -> Result<(), String> {
                 pods.join("; ")
             ));
         }
+    }
+    Ok(())
+}
+
+/// Whether the cluster is as it is wanted to be.
+pub fn is_converged(store: &Store) -> Result<(), String> {
+    deployments_are_available(store)?;
+    for deployment in wanted_deployments(store) {
+        let name = deployment.metadata.name.as_deref().unwrap_or_default();
+        let (replicas, ..) = bounds(deployment);
         let live = pods_of(store, deployment).count();
         if i32::try_from(live).unwrap() != replicas {
             let pods: Vec<_> = pods_of(store, deployment).map(describe).collect();
@@ -379,6 +404,25 @@ pub fn is_converged(store: &Store) -> Result<(), String> {
         }
     }
     services_are_complete(store)
+}
+
+/// Whether a dead node's pods are elsewhere, and are as many as before.
+pub fn is_evacuated(store: &Store, node: &str) -> Result<(), String> {
+    if let Some(pod) = store.objects.pods_on(node).find(|pod| pod.is_active()) {
+        return Err(format!(
+            "{node} is dead, and {} was not evicted",
+            describe(pod)
+        ));
+    }
+    deployments_are_available(store).map_err(|what| format!("{node} is dead: {what}"))
+}
+
+/// Whether, besides, nothing is the matter that the control plane has not noticed.
+pub fn is_calm(store: &Store) -> bool {
+    let well = |node: &NodeTruth| node.is_on() && node.connected;
+    store.world.nodes.values().all(well)
+        && is_converged(store).is_ok()
+        && truth_is_believed(store).is_ok()
 }
 
 fn services_are_complete(store: &Store) -> Result<(), String> {

@@ -12,12 +12,17 @@ use serde_json::json;
 
 use super::{Memory, Violation, actions::Actions, invariants::Invariants};
 
+/// A deployment that is never available for long.
+pub const CRASHER: &str = "crasher";
 /// How long a cluster has to come up.
 const SETTLE: Duration = Duration::from_secs(20);
 /// How long it is mistreated.
 const FAULTS: Duration = Duration::from_secs(60);
 /// How long it has to recover from the last fault: detection, toleration, and the longest back-offs of the preset.
 const CONVERGE: Duration = Duration::from_secs(90);
+
+/// How long the pods of a dead node have to be elsewhere.
+const DRILL: Duration = Duration::from_secs(30);
 
 /// A run that kept every invariant.
 pub struct Run {
@@ -37,7 +42,9 @@ pub struct Scenario {
     /// The names of the deployments.
     pub deployments: Vec<String>,
     /// Whether something other than a rollout keeps replicas from being available.
-    pub disturbed: bool,
+    disturbed: bool,
+    /// When something was last done that may keep them.
+    disturbed_at: Time,
     invariants: Invariants,
     journal: Memory,
     steps: u64,
@@ -59,11 +66,13 @@ impl Scenario {
             nodes: Vec::new(),
             deployments: Vec::new(),
             disturbed: true,
+            disturbed_at: Time::ZERO,
             invariants: Invariants::default(),
             journal,
             steps: 0,
         };
         scenario.build();
+        scenario.build_crasher();
         scenario
     }
 
@@ -112,6 +121,17 @@ impl Scenario {
         }
     }
 
+    /// A workload whose program ends again and again.
+    fn build_crasher(&mut self) {
+        let seconds = self.pick(2, 9, "crasher");
+        self.create(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": CRASHER, "namespace": "default"},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": CRASHER}},
+                "template": {"metadata": {"labels": {"app": CRASHER}}, "spec": {
+                    "containers": [{"name": "app", "image": "example/app:1",
+                        "command": ["sh", "-c", format!("sleep {seconds}; exit 1")]}]}}}}));
+    }
+
     fn create(&mut self, value: serde_json::Value) {
         let object: Object = codec::from_any(value).unwrap();
         self.drive.create(object).unwrap();
@@ -128,9 +148,17 @@ impl Scenario {
         }
     }
 
+    /// Notes that something was done that may keep replicas from being available.
+    pub fn disturb(&mut self) {
+        self.disturbed = true;
+        self.disturbed_at = self.drive.now();
+    }
+
     /// Checks the invariants now.
     pub fn check(&mut self) -> Result<(), String> {
-        if self.disturbed && super::invariants::is_converged(self.drive.cluster.store()).is_ok() {
+        // What was done a moment ago may not have happened yet: a container takes its time to die.
+        let settled = self.drive.now() > self.disturbed_at + Duration::from_secs(1);
+        if self.disturbed && settled && super::invariants::is_calm(self.drive.cluster.store()) {
             self.disturbed = false;
         }
         self.invariants.check(&self.drive, self.disturbed)
@@ -153,11 +181,24 @@ impl Scenario {
         super::invariants::is_converged(self.drive.cluster.store())
             .map_err(|what| format!("not converged: {what}"))?;
         self.invariants.at_the_end(&self.drive)?;
+        self.drill(&mut actions)?;
         // What is deleted takes what it owns along.
         actions.delete_a_deployment(self)?;
         self.run_until(self.drive.now() + CONVERGE)?;
         self.invariants.nothing_is_orphaned(&self.drive)?;
         Ok(actions.count)
+    }
+
+    /// One node dies and nothing else is the matter: then its pods must be elsewhere when detection, toleration and
+    /// start-up are over.
+    fn drill(&mut self, actions: &mut Actions) -> Result<(), String> {
+        let node = actions.kill_a_node(self)?;
+        self.run_until(self.drive.now() + DRILL)?;
+        super::invariants::is_evacuated(self.drive.cluster.store(), &node)?;
+        actions.undo_all(self)?;
+        self.run_until(self.drive.now() + CONVERGE)?;
+        super::invariants::is_converged(self.drive.cluster.store())
+            .map_err(|what| format!("not converged after the drill: {what}"))
     }
 
     /// Runs a seed.
