@@ -44,7 +44,7 @@ impl Reconciler for EndpointSliceController {
             return;
         };
         match &change.object {
-            Object::Service(service) => self.observe_service(service, change.op, wake),
+            Object::Service(service) => self.observe_service(service, change, wake),
             Object::Pod(pod) => self.observe_pod(pod, change, wake),
             Object::EndpointSlice(slice) if change.by != Self::NAME => {
                 self.observe_slice(slice, wake);
@@ -81,7 +81,14 @@ fn selector(service: &Service) -> Option<&Labels> {
 }
 
 impl EndpointSliceController {
-    fn observe_service(&mut self, service: &Service, op: Op, wake: &mut WakeUp<'_, Key>) {
+    fn observe_service(&mut self, service: &Service, change: &Change, wake: &mut WakeUp<'_, Key>) {
+        if let Some(Object::Service(old)) = &change.old
+            && change.op == Op::Modified
+            && old.spec == service.spec
+            && Resource::labels(&**old) == Resource::labels(service)
+        {
+            return;
+        }
         let key = service.key();
         let entry = |labels: &Labels| {
             let (label, value) = labels.iter().next()?;
@@ -96,7 +103,7 @@ impl EndpointSliceController {
                 self.selecting.remove(&old);
             }
         }
-        if op == Op::Deleted {
+        if change.op == Op::Deleted {
             self.books.remove(&key);
             return;
         }

@@ -53,17 +53,16 @@ impl Reconciler for GarbageCollector {
             }
             return;
         }
-        if change.op == Op::Added
-            || change.old.as_ref().map(Object::owners) != Some(object.owners())
-        {
-            let owners = object.owners();
-            let key = object.key();
-            let mut states = owners
-                .iter()
-                .map(|owner| state(&store.objects, &key, owner));
-            if states.any(|state| state != State::Solid) {
-                wake.now(object.reference());
-            }
+        if same_owners(change.old.as_ref(), object) {
+            return;
+        }
+        let owners = object.owners();
+        let key = object.key();
+        let mut states = owners
+            .iter()
+            .map(|owner| state(&store.objects, &key, owner));
+        if states.any(|state| state != State::Solid) {
+            wake.now(object.reference());
         }
     }
 
@@ -77,6 +76,17 @@ impl Reconciler for GarbageCollector {
             collect(&object, cx)
         };
         done.map_or(Outcome::Retry, |()| Outcome::Done)
+    }
+}
+
+/// Whether a change left the owners as they were; quick for pods, of which there are many.
+fn same_owners(old: Option<&Object>, new: &Object) -> bool {
+    match (old, new) {
+        (None, _) => false,
+        (Some(Object::Pod(old)), Object::Pod(new)) => {
+            Arc::ptr_eq(&old.meta.owners, &new.meta.owners) || old.meta.owners == new.meta.owners
+        }
+        (Some(old), new) => old.owners() == new.owners(),
     }
 }
 

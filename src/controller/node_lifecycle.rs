@@ -147,6 +147,7 @@ impl NodeLifecycle {
         if cx.now >= self.next_look {
             self.next_look = cx.now + Timing::ms(cx.config.timing.node_monitor_period_ms);
             if self.look(cx).is_err() {
+                self.next_look = cx.now;
                 return Outcome::Retry;
             }
         } else if self.pass(cx).is_err() {

@@ -60,6 +60,7 @@ impl Reconciler for ReplicaSetController {
 
     fn reconcile(&mut self, key: &Key, cx: &mut Context<'_>) -> Outcome {
         let Some(set) = cx.get::<ReplicaSet>(key) else {
+            self.sets.remove(key);
             return Outcome::Done;
         };
         let known = self.sets.entry(key.clone()).or_default();
@@ -137,21 +138,22 @@ impl ReplicaSetController {
         let is = pod_controller(pod, Kind::ReplicaSet);
         if let Some((key, _)) = &was
             && was != is
+            && let Some(known) = self.sets.get_mut(key)
         {
-            self.sets.entry(key.clone()).or_default().forget(pod);
+            known.forget(pod);
             wake.now(key.clone());
         }
-        if let Some((key, uid)) = is {
-            let known = self.sets.entry(key.clone()).or_default();
+        if let Some((key, uid)) = is
+            && let Some(known) = self.sets.get_mut(&key)
+            && let Some(set) = store.objects.get::<ReplicaSet>(&key)
+            && set.uid() == uid
+        {
             if gone {
                 known.forget(pod);
             } else {
                 let relabelled =
                     old.is_some_and(|old| !same_labels(&old.meta.labels, &pod.meta.labels));
-                let set = store.objects.get::<ReplicaSet>(&key);
-                if let Some(set) = set.filter(|set| set.uid() == uid) {
-                    known.see(pod, set, relabelled);
-                }
+                known.see(pod, set, relabelled);
             }
             wake.now(key);
         }
@@ -169,8 +171,9 @@ impl ReplicaSetController {
         let first = Key::new(key.namespace.clone(), "");
         let sets = store.objects.replica_sets.range(first..);
         for (set_key, set) in sets.take_while(|(other, _)| other.namespace == key.namespace) {
-            let known = self.sets.entry(set_key.clone()).or_default();
-            if claims::adoptable(known, set, std::iter::once(pod)) {
+            if let Some(known) = self.sets.get_mut(set_key)
+                && claims::adoptable(known, set, std::iter::once(pod))
+            {
                 wake.now(set_key.clone());
             }
         }

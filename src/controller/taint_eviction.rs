@@ -22,8 +22,6 @@ pub struct TaintEviction {
 #[derive(Clone, Copy, Debug)]
 struct Eviction {
     pod: Uid,
-    /// Since when its node is tainted, as far as the pod is concerned.
-    since: Time,
     at: Time,
 }
 
@@ -88,18 +86,17 @@ impl Reconciler for TaintEviction {
                 self.cancel(key, cx);
                 return Outcome::Done;
             }
-            Tolerated::No => cx.now,
-            Tolerated::For(span) => {
-                let since = self.due.get(key).map_or(cx.now, |eviction| eviction.since);
-                since + span
+            Tolerated::No => {
+                if self.due.get(key).is_some_and(|planned| planned.at > cx.now) {
+                    self.cancel(key, cx);
+                }
+                cx.now
             }
+            // What is planned stays as it was planned, as upstream.
+            Tolerated::For(span) => self.due.get(key).map_or(cx.now + span, |e| e.at),
         };
-        let eviction = self.due.entry(key.clone()).or_insert(Eviction {
-            pod: pod.meta.uid,
-            since: cx.now,
-            at,
-        });
-        eviction.at = at;
+        let pod_uid = pod.meta.uid;
+        self.due.insert(key.clone(), Eviction { pod: pod_uid, at });
         if at > cx.now {
             return Outcome::At(at);
         }
