@@ -1,19 +1,20 @@
 //! What has happened, as the Events view shows it: read from the log a piece at a time, so that no frame looks at all of
 //! it.
 
+use std::sync::Arc;
+
 use imbl::{OrdMap, OrdSet};
 
 use crate::{
-    api::{Event, EventType, Key, Kind, Name, Object, ObjectRef, Time, Uid},
-    store::{
-        Log, Op, What,
-        input::{Fault, FaultRequest, InputSummary, Target},
-    },
+    api::{Event, EventType, Name, Object, ObjectRef, Time, Uid},
+    store::{Op, Store, What},
 };
-use std::sync::Arc;
 
 /// How many entries are kept; the oldest go first.
 const LIMIT: usize = 20_000;
+
+/// Who reports faults and their healing.
+const CHAOS: &str = "kubeplay-chaos";
 
 /// What kind of thing an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,7 @@ pub struct Entry {
     pub message: Name,
     pub count: u32,
     pub source: Name,
+    event: Uid,
 }
 
 impl Entry {
@@ -53,6 +55,7 @@ impl Entry {
         Self {
             at: event.last,
             kind: match event.event_type {
+                _ if &*event.source == CHAOS => EntryKind::Fault,
                 EventType::Normal => EntryKind::Normal,
                 EventType::Warning => EntryKind::Warning,
             },
@@ -61,38 +64,7 @@ impl Entry {
             message: event.message.clone(),
             count: event.count,
             source: event.source.clone(),
-        }
-    }
-
-    fn of_fault(request: &FaultRequest, at: Time) -> Self {
-        let (reason, message, target) = match request {
-            FaultRequest::Inject { fault, target } => match fault {
-                Fault::Kill => ("Killed", "everything on it was killed at once", target),
-                Fault::Reboot => (
-                    "Rebooted",
-                    "everything on it was killed; it starts again",
-                    target,
-                ),
-                Fault::CutHeartbeats => (
-                    "HeartbeatsCut",
-                    "cut off from the control plane; containers go on",
-                    target,
-                ),
-            },
-            FaultRequest::Heal { target } => ("Healed", "what was done to it is undone", target),
-        };
-        let object = match target {
-            Target::Node(name) => ObjectRef::new(Kind::Node, Key::cluster(name.clone())),
-            Target::Pod(key) => ObjectRef::new(Kind::Pod, key.clone()),
-        };
-        Self {
-            at,
-            kind: EntryKind::Fault,
-            reason: reason.into(),
-            object,
-            message: message.into(),
-            count: 1,
-            source: "user".into(),
+            event: event.meta.uid,
         }
     }
 
@@ -141,8 +113,6 @@ pub struct Feed {
     shown: OrdSet<u64>,
     filter: Filter,
     next: u64,
-    /// How many log records had been dropped before they were read.
-    pub skipped: u64,
 }
 
 /// What reading a piece of the log came upon besides entries.
@@ -155,35 +125,32 @@ pub struct Seen {
 }
 
 impl Feed {
-    /// Reads what was logged since the last time.
-    pub fn read(&mut self, log: &Log) -> Seen {
+    /// Reads what was logged since the last time. Where the log has gone too far, the events themselves are read.
+    pub fn read(&mut self, store: &Store) -> Seen {
         let mut seen = Seen::default();
-        if self.next < log.oldest() {
-            self.skipped += log.oldest() - self.next.max(1);
+        if self.next < store.log.oldest() {
             seen = Seen {
                 node_set: true,
                 nodes: true,
             };
+            for event in store.objects.events.values() {
+                self.event(event.meta.resource_version, event);
+            }
         }
-        for record in log.since(self.next) {
-            match &record.what {
-                What::Change(change) => match &change.object {
-                    Object::Event(event) if change.op != Op::Deleted => {
-                        self.event(record.seq, event);
-                    }
-                    Object::Node(_) => {
-                        seen.nodes = true;
-                        seen.node_set |= change.op != Op::Modified;
-                    }
-                    _ => {}
-                },
-                What::Input(InputSummary::Fault(request)) => {
-                    self.push(record.seq, Entry::of_fault(request, record.at));
+        for record in store.log.since(self.next) {
+            let What::Change(change) = &record.what else {
+                continue;
+            };
+            match &change.object {
+                Object::Event(event) if change.op != Op::Deleted => self.event(record.seq, event),
+                Object::Node(_) => {
+                    seen.nodes = true;
+                    seen.node_set |= change.op != Op::Modified;
                 }
                 _ => {}
             }
         }
-        self.next = log.next_seq();
+        self.next = store.log.next_seq();
         seen
     }
 
@@ -200,11 +167,13 @@ impl Feed {
             self.shown.insert(seq);
         }
         self.entries.insert(seq, entry);
-        if self.entries.len() > LIMIT
-            && let Some((oldest, _)) = self.entries.get_min().map(|(seq, _)| (*seq, ()))
-        {
-            self.entries.remove(&oldest);
+        while self.entries.len() > LIMIT {
+            let (Some((oldest, entry)), entries) = self.entries.without_min_with_key() else {
+                return;
+            };
+            self.by_event.remove(&entry.event);
             self.shown.remove(&oldest);
+            self.entries = entries;
         }
     }
 

@@ -166,7 +166,7 @@ impl Model {
             interrupted: None,
             writes: 0,
         };
-        let seen = model.feed.read(&model.snapshot.store.log);
+        let seen = model.feed.read(&model.snapshot.store);
         model.census.update(&model.snapshot, seen);
         model
     }

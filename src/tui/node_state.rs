@@ -194,14 +194,15 @@ impl Facts {
         let lost = taints.into_iter().flatten().filter(|taint| {
             taint.effect == "NoExecute" && taint.key.starts_with("node.kubernetes.io/")
         });
-        let mut pods = snapshot
-            .store
-            .objects
+        let objects = &snapshot.store.objects;
+        let mut pods = objects
             .pods_on(name)
             .filter(|pod| pod.is_active())
             .peekable();
         if pods.peek().is_none() {
-            return "its pods are gone".to_owned();
+            // The objects stay until the node says that the containers are gone.
+            let gone = objects.pods_on(name).next().is_none();
+            return if gone { "has no pods" } else { "pods evicted" }.to_owned();
         }
         let Some(taint) = lost.max_by_key(|taint| taint.time_added.as_ref().map(Time::from)) else {
             return "waits for its turn to be evicted".to_owned();

@@ -126,6 +126,8 @@ pub enum QuitReason {
 /// # Errors
 /// The terminal's.
 pub async fn run(options: TuiOptions, handle: Handle) -> io::Result<QuitReason> {
+    // Before the modes are on: a signal must find them restored.
+    let signals = Signals::new()?;
     let mut terminal = Terminal::open()?;
     let size = terminal.size()?;
     let model = Model::new(handle.snapshot(), options.about.clone(), size);
@@ -139,9 +141,11 @@ pub async fn run(options: TuiOptions, handle: Handle) -> io::Result<QuitReason> 
         drawn: None,
         drawn_second: 0,
         dirty: true,
+        stale: true,
+        looked: Duration::ZERO,
     };
     // The first frame goes out before anything is waited for.
-    screen.run(&mut terminal, refusals).await
+    screen.run(&mut terminal, signals, refusals).await
 }
 
 struct Screen {
@@ -155,6 +159,10 @@ struct Screen {
     /// The cluster's second that it showed.
     drawn_second: i64,
     dirty: bool,
+    /// Whether a newer snapshot is there.
+    stale: bool,
+    /// When a snapshot was last looked at, since `start`.
+    looked: Duration,
 }
 
 /// What a signal asks for.
@@ -202,6 +210,7 @@ impl Screen {
     async fn run(
         mut self,
         terminal: &mut Terminal,
+        mut signals: Signals,
         mut refusals: mpsc::Receiver<String>,
     ) -> io::Result<QuitReason> {
         self.draw(terminal)?;
@@ -211,7 +220,6 @@ impl Screen {
         );
         let mut keys = EventStream::new();
         let mut published = self.handle.published();
-        let mut signals = Signals::new()?;
         loop {
             let wait = self.wait();
             let sleep = tokio::time::sleep(wait.unwrap_or_default());
@@ -232,13 +240,14 @@ impl Screen {
                     None => return Ok(QuitReason::Signal(SignalKind::hangup().as_raw_value())),
                 },
                 Some(message) = refusals.recv() => self.take(Message::Refused(message)),
-                changed = published.changed() => match changed {
-                    Ok(()) => self.snapshot(),
+                changed = published.changed(), if !self.stale => match changed {
+                    Ok(()) => self.stale = true,
                     Err(_) => return Ok(QuitReason::ClusterEnded),
                 },
                 () = sleep, if wait.is_some() => {}
             }
             self.tick();
+            self.look();
             if self.due() {
                 self.draw(terminal)?;
             }
@@ -257,12 +266,16 @@ impl Screen {
         self.dirty = true;
     }
 
-    fn snapshot(&mut self) {
+    /// Looks at the newest snapshot, if there is one, as often as frames may be drawn: a busy cluster publishes far more.
+    fn look(&mut self) {
+        if !self.stale || self.model.wall < self.looked + self.options.frame {
+            return;
+        }
         let new = self.handle.snapshot();
-        let seen = can_be_seen(&self.model.snapshot, &new);
-        self.tick();
+        self.dirty |= can_be_seen(&self.model.snapshot, &new);
         update(&mut self.model, Message::Snapshot(new));
-        self.dirty |= seen;
+        self.looked = self.model.wall;
+        self.stale = false;
     }
 
     fn event(&mut self, event: Event, terminal: &mut Terminal) -> io::Result<Option<QuitReason>> {
@@ -332,27 +345,23 @@ impl Screen {
         changed && !early
     }
 
-    /// How long nothing is to be drawn; none if that is up to others.
+    /// How long there is nothing to do; none if that is up to others.
     fn wait(&self) -> Option<Duration> {
-        let elapsed = self.start.elapsed();
-        let frame = self.drawn.map_or(Duration::ZERO, |at| {
-            (at + self.options.frame).saturating_sub(elapsed)
-        });
-        if self.dirty {
-            return Some(frame);
-        }
-        let toast = self
-            .model
+        let now = self.start.elapsed();
+        let from = |at: Duration| (at + self.options.frame).saturating_sub(now);
+        let frame = self.drawn.map_or(Duration::ZERO, from);
+        let model = &self.model;
+        let dirty = self.dirty.then_some(frame);
+        let stale = self.stale.then(|| from(self.looked));
+        let toast = model
             .toast
             .as_ref()
-            .map(|toast| toast.until.saturating_sub(elapsed));
-        let clock = (!self.model.snapshot.paused).then(|| {
-            let now = self.model.now().as_micros()
-                + i64::try_from((elapsed.saturating_sub(self.model.wall)).as_micros()).unwrap_or(0);
-            let left = 1_000_000 - now.rem_euclid(1_000_000);
-            Duration::from_micros(u64::try_from(left).unwrap_or(0)).max(frame)
+            .map(|toast| toast.until.saturating_sub(now));
+        let second = (!model.snapshot.paused).then(|| {
+            let left = 1_000_000 - model.now().as_micros().rem_euclid(1_000_000);
+            Duration::from_micros(left.unsigned_abs()).max(frame)
         });
-        [toast, clock].into_iter().flatten().min()
+        [dirty, stale, toast, second].into_iter().flatten().min()
     }
 
     fn draw(&mut self, terminal: &mut Terminal) -> io::Result<()> {

@@ -83,7 +83,7 @@ fn take_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) {
     let old = std::mem::replace(&mut model.snapshot, snapshot);
     model.seen = model.wall;
     let cursor_event = model.events.cursor;
-    let seen = model.feed.read(&model.snapshot.store.log);
+    let seen = model.feed.read(&model.snapshot.store);
     model.census.update(&model.snapshot, seen);
     cluster::keep_selection(model);
     events::keep_cursor(model, cursor_event);

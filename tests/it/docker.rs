@@ -3,5 +3,5 @@
 
 mod ends;
 mod engine;
-mod lab;
+pub mod lab;
 mod verbs;

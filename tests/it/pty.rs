@@ -5,6 +5,8 @@ mod session;
 use rustix::process::Signal;
 use session::Session;
 
+use super::docker::lab;
+
 /// The demo on simulated pods.
 const SIMULATED: [&str; 2] = ["--runtime", "simulated"];
 
@@ -102,7 +104,9 @@ fn with_no_color_no_colour_is_written() {
     session.wait_for("node-1");
     session.keys("?");
     session.wait_for("after x");
-    session.keys("\u{1b}q");
+    session.keys("q");
+    session.wait_gone("after x");
+    session.keys("q");
     session.end();
     let bytes = session.bytes();
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -130,4 +134,62 @@ fn a_locale_without_unicode_gets_ascii() {
     session.keys("q");
     session.end();
     assert!(session.bytes().is_ascii());
+}
+
+#[test]
+fn a_node_is_killed_by_keys_and_its_pods_come_back_elsewhere() {
+    let mut session = demo();
+    session.wait_for("pods 14/14");
+    session.keys("lx");
+    session.wait_for("x fault on node node-2");
+    session.keys("k");
+    session.wait_for("not noticed yet");
+    session.wait_for("NotReady");
+    session.wait_for("pods evicted");
+    session.wait_for("pods 14/14");
+    session.keys("u");
+    session.wait_for("nodes 6/6");
+    session.keys("q");
+    assert_eq!(session.end(), Some(0));
+    session.assert_restored();
+}
+
+#[test]
+fn the_clock_stands_still_in_a_pause() {
+    let mut session = demo();
+    session.keys(" ");
+    session.wait_for("paused");
+    session.keys(" ");
+    session.wait_gone("paused");
+    session.keys("q");
+    assert_eq!(session.end(), Some(0));
+}
+
+#[test]
+fn on_real_containers_a_node_is_lost_its_pods_come_back_and_nothing_is_left() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some(engine) = runtime.block_on(lab::engine()) else {
+        return;
+    };
+    let mut session = Session::start(&["demo/shop.toml", "--runtime", "docker"], &[], 120, 36);
+    session.wait_for("nodes 6/6  pods 14/14");
+    let run = session.run();
+    let guard = lab::Guard {
+        host: engine.host().to_owned(),
+        watchdog: session::watchdog(&run),
+        run,
+    };
+    // A sandbox and a container for each pod.
+    assert_eq!(runtime.block_on(guard.containers()).len(), 28);
+    session.keys("xk");
+    session.wait_for("not noticed yet");
+    session.wait_for("nodes 5/6");
+    session.wait_for("pods evicted");
+    session.wait_for("nodes 5/6  pods 14/14");
+    session.keys("q");
+    session.wait_for("The containers of 14 pods are removed");
+    session.keys("y");
+    assert_eq!(session.end(), Some(0));
+    session.assert_restored();
+    runtime.block_on(guard.until_nothing_is_left(session::LIMIT));
 }

@@ -160,7 +160,8 @@ impl Scene {
             waiting_for: "the node monitor to notice".into(),
             waiting_until: Some(self.at + Duration::from_secs(5)),
         }));
-        self
+        let message = "Injected fault: the node has no power until it is healed";
+        self.event_by("kubeplay-chaos", Kind::Node, name, EventType::Warning, "NodeKilled", message)
     }
 
     /// The node monitor notices.
@@ -278,6 +279,18 @@ impl Scene {
         reason: &str,
         message: &str,
     ) -> &mut Self {
+        self.event_by("kubelet", kind, name, event_type, reason, message)
+    }
+
+    fn event_by(
+        &mut self,
+        by: &'static str,
+        kind: Kind,
+        name: &str,
+        event_type: EventType,
+        reason: &str,
+        message: &str,
+    ) -> &mut Self {
         let key = if kind.is_namespaced() {
             Key::new("default", name)
         } else {
@@ -294,7 +307,7 @@ impl Scene {
             now: self.at,
             config: &self.config,
             cause: 0,
-            by: "kubelet",
+            by,
             effects: &mut effects,
         };
         let host: Option<&Name> = None;

@@ -299,13 +299,13 @@ fn pod_short(model: &Model, pod: &Pod, lines: &mut Lines) {
         lines.wrapped("Waits", &reason(pod), Meaning::PodPending);
     }
     if let Some(decision) = last_decision(model, pod) {
-        lines.put("Chosen", chosen(decision), Meaning::ScoreWin);
-        if let Some(next) = decision.scores.get(1) {
-            let margin = decision
-                .scores
-                .first()
-                .map_or(0, |first| first.total - next.total);
-            lines.say("", format!("next {} {} (-{margin})", next.node, next.total));
+        let meaning = match decision.verdict {
+            Verdict::Bound { .. } => Meaning::ScoreWin,
+            Verdict::Unschedulable | Verdict::Error { .. } => Meaning::Reject,
+        };
+        lines.wrapped("Chosen", &chosen(decision), meaning);
+        if let Some(next) = next_best(decision) {
+            lines.wrapped("", &next, Meaning::Text);
         }
         for (reason, nodes) in decision.histogram.iter().take(3) {
             lines.put("", format!("not {nodes}: {reason}"), Meaning::Reject);
@@ -330,6 +330,15 @@ fn chosen(decision: &Decision) -> String {
         (Verdict::Unschedulable, _) => format!("none: {of}, try {}", decision.attempt),
         (Verdict::Error { message }, _) => format!("failed: {message}"),
     }
+}
+
+/// By how much the next node was behind.
+fn next_best(decision: &Decision) -> Option<String> {
+    let (first, next) = (decision.scores.first()?, decision.scores.get(1)?);
+    Some(match first.total - next.total {
+        0 => format!("{} nodes have as many: drawn by lot", decision.tied),
+        behind => format!("next {} with {} ({behind} behind)", next.node, next.total),
+    })
 }
 
 /// The owner that a person knows: a ReplicaSet's Deployment, with its counts.

@@ -122,10 +122,7 @@ fn status(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         span(follow, Meaning::Strong),
     ];
     let used = pen.spans(area.x + 1, area.y, area.width.saturating_sub(2), &left);
-    let mut right = format!("showing {shown} of {all}");
-    if model.feed.skipped > 0 {
-        right = format!("{right}, {} records skipped", model.feed.skipped);
-    }
+    let right = format!("showing {shown} of {all}");
     let room = area.width.saturating_sub(used + 4);
     if width(&right) <= room {
         pen.right(area.x + 2 + used, area.y, room, &right, Meaning::Dim);
@@ -140,7 +137,7 @@ impl Columns {
         let fixed = match width {
             0..60 => [8, 0, 12, 16],
             60..110 => [8, 7, 17, 20],
-            110..150 => [8, 7, 18, 30],
+            110..150 => [8, 7, 20, 30],
             _ => [8, 7, 24, 40],
         };
         let used: u16 = fixed

@@ -13,7 +13,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before the test fails and shows the screen.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// What has come out of the program.
 struct Output {
@@ -31,7 +31,7 @@ pub struct Session {
     output: Arc<(Mutex<Output>, Condvar)>,
     /// The terminal's settings before the program ran.
     before: String,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 impl Session {
@@ -47,6 +47,7 @@ impl Session {
         let state = tempfile::tempdir().unwrap();
         let mut command = CommandBuilder::new(PathBuf::from(env!("CARGO_BIN_EXE_kubeplay")));
         command.args(arguments);
+        command.cwd(env!("CARGO_MANIFEST_DIR"));
         for name in [
             "NO_COLOR",
             "SSH_CONNECTION",
@@ -90,7 +91,7 @@ impl Session {
             pid,
             output,
             before,
-            _state: state,
+            state,
         }
     }
 
@@ -112,11 +113,6 @@ impl Session {
         self.wait(text, |output| {
             output.screen.screen().contents().contains(text)
         });
-    }
-
-    /// Waits until the screen's text meets a condition.
-    pub fn wait_until(&self, what: &str, condition: impl Fn(&str) -> bool) {
-        self.wait(what, |output| condition(&output.screen.screen().contents()));
     }
 
     /// Waits until a text has left the screen.
@@ -214,6 +210,13 @@ impl Session {
         assert_eq!(settings(&*self.master), self.before, "terminal settings");
     }
 
+    /// The run's id: the name of its lock in the state directory.
+    pub fn run(&self) -> String {
+        let mut locks = std::fs::read_dir(self.state.path().join("kubeplay/runs")).unwrap();
+        let lock = locks.next().unwrap().unwrap().path();
+        lock.file_stem().unwrap().to_str().unwrap().to_owned()
+    }
+
     /// The text on the screen.
     pub fn text(&self) -> String {
         self.output.0.lock().unwrap().screen.screen().contents()
@@ -236,6 +239,18 @@ impl Drop for Session {
 /// A number of rows or columns as the emulator takes it.
 fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).unwrap()
+}
+
+/// The process that watches over a run.
+pub fn watchdog(run: &str) -> u32 {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let mut numbers =
+        processes.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
+    let watches = |process: &u32| {
+        std::fs::read_to_string(format!("/proc/{process}/cmdline"))
+            .is_ok_and(|line| line.contains("watchdog") && line.contains(run))
+    };
+    numbers.find(watches).expect("a watchdog")
 }
 
 /// The terminal's settings, in a form that can be compared.

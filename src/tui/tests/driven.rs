@@ -1,0 +1,126 @@
+//! The screen on a real cluster in virtual time: the demo loses a node and recovers.
+
+use std::sync::Arc;
+
+use ratatui::layout::Size;
+
+use super::scene::Screen;
+use crate::{
+    api::Time,
+    cluster::{Cluster, drive::Drive},
+    runtime::simulated::SimulatedRuntime,
+    store::{
+        Input,
+        input::{Fault, FaultRequest, Target},
+    },
+    topology,
+    tui::{About, Message, Model, glyphs::Glyphs, theme::Theme, update},
+};
+
+struct Demo {
+    drive: Drive<SimulatedRuntime>,
+    screen: Screen,
+}
+
+impl Demo {
+    /// The demo when all its pods are ready.
+    fn new(width: u16, height: u16) -> Self {
+        let topology = topology::demo().unwrap();
+        let runtime = SimulatedRuntime::new(topology.config.seed);
+        let mut drive = Drive::new(Cluster::new(topology.config), runtime);
+        for object in topology.objects {
+            drive.create(object).unwrap();
+        }
+        let snapshot = Arc::new(drive.cluster.snapshot());
+        let model = Model::new(snapshot, About::default(), Size::new(width, height));
+        let theme = Theme::named("terminal").unwrap();
+        let mut demo = Self { drive, screen: Screen { model, theme, glyphs: Glyphs::UNICODE } };
+        demo.until("nodes 6/6  pods 14/14");
+        demo
+    }
+
+    /// Goes on until a text is on the screen, drawing every moment at which something happens; returns the screen.
+    fn until(&mut self, text: &str) -> String {
+        let end = self.drive.now() + std::time::Duration::from_secs(120);
+        loop {
+            let screen = self.look();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(self.drive.advance(end), "{text} does not come:\n{screen}");
+        }
+    }
+
+    fn look(&mut self) -> String {
+        let snapshot = Arc::new(self.drive.cluster.snapshot());
+        update(&mut self.screen.model, Message::Snapshot(snapshot));
+        self.screen.text()
+    }
+
+    fn fault(&mut self, request: FaultRequest) {
+        self.drive.input(&Input::Fault(request));
+    }
+}
+
+fn kill(node: &str) -> FaultRequest {
+    FaultRequest::Inject { fault: Fault::Kill, target: Target::Node(node.into()) }
+}
+
+#[test]
+fn a_killed_node_is_told_step_by_step() {
+    let mut demo = Demo::new(120, 36);
+    demo.fault(kill("node-2"));
+    let text = demo.look();
+    assert!(text.contains("✖ dead") && text.contains("dead for 0s — not noticed yet"), "{text}");
+    assert!(text.contains("#1 killed node node-2 — u heals it"), "{text}");
+    assert!(text.contains("▼ #1 node-2 killed 0s ago: waiting for"), "{text}");
+    assert!(text.contains("nodes 6/6"), "{text}");
+    let text = demo.until("nodes 5/6");
+    assert!(text.contains("✖ NotReady 0s") && text.contains("Running (dead)"), "{text}");
+    demo.until("· evicts pods in 3s");
+    let text = demo.until("Terminating (dead)");
+    assert!(text.contains("pods evicted"), "{text}");
+    demo.until("#1 recovered in");
+    let text = demo.look();
+    assert!(text.contains("pods 14/14") && !text.contains("▼ #1"), "{text}");
+    demo.fault(FaultRequest::Heal { target: Target::Node("node-2".into()) });
+    demo.until("reboots");
+    let text = demo.until("nodes 6/6");
+    assert!(!text.contains("✖"), "{text}");
+}
+
+#[test]
+fn pods_that_fit_nowhere_are_shown_with_the_reason() {
+    let mut demo = Demo::new(120, 36);
+    for node in ["node-1", "node-2", "node-3", "node-4", "node-5"] {
+        demo.fault(kill(node));
+    }
+    let text = demo.until("pending");
+    assert!(text.contains("6 nodes are available"), "{text}");
+}
+
+#[test]
+fn the_same_cluster_is_the_same_screen_at_80x24() {
+    let mut demo = Demo::new(80, 24);
+    demo.fault(kill("node-1"));
+    demo.until("evicts in 2s");
+    let first = demo.look();
+    let mut again = Demo::new(80, 24);
+    again.fault(kill("node-1"));
+    again.until("evicts in 2s");
+    assert_eq!(first, again.look());
+}
+
+#[test]
+fn time_on_the_screen_goes_on_between_snapshots_and_stands_still_in_a_pause() {
+    let mut demo = Demo::new(80, 24);
+    let at = demo.screen.model.now();
+    update(&mut demo.screen.model, Message::Tick(std::time::Duration::from_secs(2)));
+    assert_eq!(demo.screen.model.now(), at + std::time::Duration::from_secs(2));
+    demo.drive.input(&Input::Pause(true));
+    demo.look();
+    update(&mut demo.screen.model, Message::Tick(std::time::Duration::from_secs(9)));
+    assert_eq!(demo.screen.model.now(), at);
+    assert!(demo.look().contains("paused"));
+    assert!(at > Time::ZERO);
+}
