@@ -114,6 +114,21 @@ impl Run {
         let object = codec::from_any(value.clone()).unwrap();
         let reference = object.reference();
         match self.write(WriteVerb::Create(object)) {
+            // Recorded without the admission that taints a new node, and without the controller that clears it.
+            Ok(written) if reference.kind == Kind::Node => {
+                let mut node = value.clone();
+                node["metadata"]["resourceVersion"] = Value::Null;
+                node["metadata"]["uid"] = Value::Null;
+                let object = codec::from_any(node).unwrap();
+                let subresource = Default::default();
+                drop(written);
+                self.write(WriteVerb::Update {
+                    object,
+                    subresource,
+                })
+                .unwrap()
+                .object
+            }
             Ok(written) => written.object,
             // The system's own objects are there already.
             Err(error) if error.reason == Reason::AlreadyExists => {

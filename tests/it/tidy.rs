@@ -119,7 +119,8 @@ fn grouped(code: &str, room: &str) -> bool {
 fn the_core_does_not_wait_and_does_not_print() {
     let banned = [
         "async fn",
-        ".await",
+        ".await;",
+        ".await?",
         "println!",
         "eprintln!",
         "tokio::",
