@@ -22,7 +22,7 @@ pub mod queue;
 pub mod resources;
 pub mod shape;
 #[cfg(test)]
-pub mod testing;
+mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -186,7 +186,7 @@ fn a_waiting_pod_tries_again_when_something_makes_a_node_better_for_it() {
         assert_ne!(rig.node_of("b"), "", "{what}");
     };
     check("a node is added", |rig| {
-        rig.create([node("n2", "1", "8Gi")])
+        rig.create([node("n2", "1", "8Gi")]);
     });
     check("a pod is deleted", |rig| rig.delete(Kind::Pod, "a"));
     check("a pod has ended", |rig| {
@@ -213,7 +213,7 @@ fn a_waiting_pod_does_not_try_for_what_cannot_help_it() {
         assert_eq!(attempts(&rig), [], "{what}");
     };
     check("a node is added that is too small", |rig| {
-        rig.create([node("n2", "500m", "8Gi")])
+        rig.create([node("n2", "500m", "8Gi")]);
     });
     check("its node is cordoned", |rig| {
         rig.patch(Kind::Node, "n1", json!({"spec": {"unschedulable": true}}));
