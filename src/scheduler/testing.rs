@@ -26,12 +26,15 @@ pub fn node(name: &str, cpu: &str, memory: &str) -> Value {
         "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": "110"}}})
 }
 
-/// A pod of one container.
+/// A pod of one container. Admission taints new nodes, and no node lifecycle controller clears them here: so it
+/// tolerates that.
 pub fn pod(name: &str, cpu: &str, memory: &str) -> Value {
     let requests = json!({"cpu": cpu, "memory": memory});
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "default"},
-        "spec": {"containers": [{"name": "app", "image": "app:1", "resources": {"requests": requests}}]}})
+        "spec": {
+            "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule"}],
+            "containers": [{"name": "app", "image": "app:1", "resources": {"requests": requests}}]}})
 }
 
 /// An object with something else in one of its fields, which a JSON pointer names; what leads there must exist.
