@@ -13,12 +13,9 @@ mod lab;
 use std::time::{Duration, Instant};
 
 use kubeplay::{runtime::docker::Engine, store::runtime::Verb};
-use lab::{Lab, TestPod, VICTIM, Victim};
+use lab::{Lab, TestPod, Victim};
 
 fn main() {
-    if let Ok(order) = std::env::var(VICTIM) {
-        return lab::victim(&order);
-    }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         if let Some(engine) = lab::engine().await {
@@ -65,27 +62,21 @@ async fn node_kills(engine: &Engine) {
     }
 }
 
-/// From the SIGKILL to nothing left, with as many pods as the largest demo has.
+/// From the SIGKILL of the real program to nothing left, with the largest demo.
 async fn process_kills(engine: &Engine, while_starting: bool) {
     let mut times = Vec::new();
     for attempt in 0..10 {
         let state = tempfile::tempdir().unwrap();
-        let mut victim = Victim::start(&[], engine, state.path(), 16);
-        if while_starting {
-            while victim.guard.containers().await.len() < attempt * 3 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        } else {
-            victim.wait_until_ready();
-        }
+        let mut victim = Victim::start(engine, state.path(), "demo/shop.toml").await;
+        victim.wait_until_started(if while_starting { attempt } else { 14 });
         victim.kill();
         let patience = Duration::from_secs(120);
         times.push(victim.guard.until_nothing_is_left(patience).await);
     }
-    let when = if while_starting { "start" } else { "run" };
+    let when = if while_starting { "starts" } else { "runs" };
     let within = times.iter().filter(|t| t.as_secs() < 8).count();
     print(
-        &format!("killed while 16 pods {when}: {within} of 10 gone within 8 s"),
+        &format!("killed while the shop {when}: {within} of 10 gone within 8 s"),
         &mut times,
     );
 }

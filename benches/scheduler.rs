@@ -3,7 +3,11 @@
 //!
 //! `cargo bench --bench scheduler`
 
-#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a measurement reads the clock"
+)]
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
 use std::{sync::Arc, time::Instant};

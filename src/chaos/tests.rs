@@ -155,3 +155,45 @@ fn a_cut_that_was_healed_before_anybody_noticed_did_no_harm() {
     assert_eq!(incident.healed, Some(bench.now()));
     assert_eq!(incident.recovered, Some(bench.now()));
 }
+
+#[test]
+fn a_killed_node_is_noticed_tainted_evicted_replaced_scheduled_and_ready_in_that_order() {
+    let mut bench = Bench::new(Preset::Fast, 1);
+    bench.create(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "shop", "namespace": "default"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "shop"}},
+            "template": {"metadata": {"labels": {"app": "shop"}},
+                "spec": {"containers": [{"name": "app", "image": "kubeplay.dev/workload:1"}]}}}}));
+    bench.run(3_000);
+    bench.node("node-2");
+    bench.run(100);
+    bench.inject(Fault::Kill, node("node-1"));
+    let mut waits = Vec::new();
+    for _ in 0..200 {
+        bench.run(100);
+        let incident = &incidents(&bench)[0];
+        let said = incident.waiting_for.to_string();
+        if waits.last() != Some(&said) {
+            waits.push(said);
+        }
+    }
+    let incident = &incidents(&bench)[0];
+    let phases: Vec<Phase> = incident.phases.iter().map(|(phase, _, _)| *phase).collect();
+    assert_eq!(phases, Phase::ALL);
+    assert!(
+        incident
+            .phases
+            .windows(2)
+            .all(|pair| pair[0].1 <= pair[1].1)
+    );
+    assert!(incident.recovered.unwrap() < incident.at + std::time::Duration::from_secs(15));
+    assert_eq!(
+        waits,
+        [
+            "node monitor grace period",
+            "toleration on 3 pods",
+            "3 pods to become ready",
+            ""
+        ]
+    );
+}

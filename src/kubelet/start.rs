@@ -116,6 +116,10 @@ impl Worker {
                 let config = Arc::new(config::sandbox(&self.pod));
                 let verb = Verb::RunPodSandbox { sandbox, config };
                 agent.ask(Ask::RunSandbox(sandbox), verb, cx);
+                // One dead sandbox is kept, for its containers' logs.
+                if let Some(attempt) = sandbox.attempt.checked_sub(2) {
+                    self.remove_sandbox(attempt, agent, cx);
+                }
                 return None;
             }
             SandboxStep::Dead => return self.replace_sandbox(agent, cx),

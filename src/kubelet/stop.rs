@@ -238,17 +238,19 @@ impl Worker {
         self.stage = Stage::Removing;
         let last = self.sandbox.attempt;
         for attempt in last.saturating_sub(1)..=last {
-            let sandbox = SandboxId {
-                pod: self.uid,
-                attempt,
-            };
-            agent.ask(
-                Ask::RemoveSandbox(sandbox),
-                Verb::RemovePodSandbox { sandbox },
-                cx,
-            );
+            self.remove_sandbox(attempt, agent, cx);
         }
         None
+    }
+
+    /// Asks for a sandbox, and the containers that were in it, to be removed.
+    pub(super) fn remove_sandbox(&self, attempt: u32, agent: &mut Agent, cx: &mut Context<'_>) {
+        let sandbox = SandboxId {
+            pod: self.uid,
+            attempt,
+        };
+        let verb = Verb::RemovePodSandbox { sandbox };
+        agent.ask(Ask::RemoveSandbox(sandbox), verb, cx);
     }
 
     /// A sandbox is removed.

@@ -46,8 +46,11 @@ fn a_node_registers_and_says_so() {
     let mut bench = Bench::new(Preset::Kubernetes, 1);
     bench.run(1);
     assert_eq!(ready(&bench, "node-1"), "True");
+    let events = bench.events().into_iter();
+    let ours = events.filter(|event| &*event.source == "kubelet");
+    let reasons: Vec<String> = ours.map(|event| event.reason.to_string()).collect();
     assert_eq!(
-        bench.reasons("node-1"),
+        reasons,
         [
             "Starting",
             "NodeHasSufficientMemory",
@@ -386,7 +389,18 @@ fn a_node_that_is_cut_off_runs_its_containers_by_what_it_knew() {
         "web was restarted, old goes on, new is not known"
     );
     assert_eq!(renewed(&bench, "node-1"), silent);
-    assert_eq!(bench.get("web"), before);
+    let statuses = |pod: crate::api::Pod| pod.status.container_statuses.clone();
+    assert_eq!(statuses(bench.get("web")), statuses(before));
+    let started = |bench: &Bench| {
+        let events = bench.events().into_iter();
+        let about = events.filter(|e| &*e.regarding.key.name == "web" && &*e.reason == "Started");
+        about.map(|event| event.count).sum::<u32>()
+    };
+    assert_eq!(
+        started(&bench),
+        1,
+        "events of a kubelet that is cut off are lost"
+    );
     bench.heal("node-1");
     bench.run(2_000);
     assert!(bench.find("old").is_none());
@@ -637,4 +651,61 @@ fn a_node_without_an_object_goes_on_and_is_taken_back() {
         .objects
         .get::<Node>(&Key::cluster("node-1"));
     assert!(object.is_some());
+}
+
+#[test]
+fn a_container_is_ready_while_it_runs_whatever_its_probes() {
+    let mut bench = Bench::new(Preset::Fast, 1);
+    bench.pod(
+        "web",
+        json!({"containers": [{"name": "app", "image": WORKLOAD,
+            "resources": {"requests": {"cpu": "100m"}},
+            "readinessProbe": {"httpGet": {"path": "/", "port": 9}, "initialDelaySeconds": 60}}]}),
+    );
+    bench.until_running("web");
+    assert!(bench.now() < Time::from_secs(1));
+    let pod = bench.get("web");
+    let status = &pod.status.container_statuses.as_ref().unwrap()[0];
+    assert!(status.ready && status.resources.is_none());
+}
+
+#[test]
+fn a_killed_node_s_pods_are_made_again_elsewhere_and_the_old_ones_go_when_it_is_back() {
+    let mut bench = Bench::new(Preset::Fast, 1);
+    bench.create(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "shop", "namespace": "default"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "shop"}},
+            "template": {"metadata": {"labels": {"app": "shop"}},
+                "spec": {"containers": [{"name": "app", "image": WORKLOAD}]}}}}));
+    bench.run(3_000);
+    assert_eq!(bench.alive(), 3);
+    bench.node("node-2");
+    bench.inject(Fault::Kill, node("node-1"));
+    bench.run(20_000);
+    assert_eq!(bench.alive(), 3);
+    let pods = bench.drive.cluster.store().objects.pods.len();
+    assert_eq!(pods, 6, "the old ones wait for their node");
+    bench.heal("node-1");
+    bench.run(10_000);
+    assert_eq!(bench.alive(), 3);
+    assert_eq!(bench.drive.cluster.store().objects.pods.len(), 3);
+}
+
+#[test]
+fn sandboxes_that_died_again_and_again_leave_nothing() {
+    let mut bench = Bench::new(Preset::Fast, 1);
+    bench.pod("web", json!({}));
+    for _ in 0..4 {
+        bench.until_running("web");
+        bench.inject(Fault::Kill, Target::Pod(Key::new("default", "web")));
+        bench.run(100);
+    }
+    bench.until_running("web");
+    bench.delete("web", None);
+    bench.run(3_000);
+    assert!(bench.find("web").is_none());
+    assert!(
+        bench.drive.runtime.is_empty(),
+        "something is left on the node"
+    );
 }

@@ -422,8 +422,7 @@ impl Worker {
 
     fn sandbox_ended(&mut self) {
         match self.sandbox.step {
-            SandboxStep::Ready => self.sandbox.step = SandboxStep::Dead,
-            SandboxStep::Starting => self.sandbox.step = SandboxStep::Absent(Time::ZERO),
+            SandboxStep::Ready | SandboxStep::Starting => self.sandbox.step = SandboxStep::Dead,
             _ => {}
         }
     }
@@ -579,6 +578,7 @@ impl Worker {
                     self.sandbox.ip.clone_from(&state.ip);
                     self.sandbox.step = SandboxStep::Ready;
                 }
+                None if found.is_some() => self.sandbox.step = SandboxStep::Dead,
                 None => self.sandbox.step = SandboxStep::Absent(listing.at),
             },
             SandboxStep::Ready if running.is_none() => self.sandbox.step = SandboxStep::Dead,

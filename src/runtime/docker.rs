@@ -134,12 +134,6 @@ impl DockerRuntime {
         self.shared.run.id()
     }
 
-    /// The engine's id of the watchdog process.
-    #[must_use]
-    pub fn watchdog(&self) -> u32 {
-        self.watchdog.id()
-    }
-
     /// Where the core's calls go.
     #[must_use]
     pub fn sink(&self) -> CallSink {

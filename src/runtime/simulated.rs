@@ -88,6 +88,12 @@ impl SimulatedRuntime {
         })
     }
 
+    /// Whether no node has a sandbox or a container, dead or alive.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.values().all(SimNode::is_empty)
+    }
+
     fn node(&mut self, name: &Name) -> &mut SimNode {
         let index = self.nodes.len();
         self.nodes
@@ -283,7 +289,7 @@ impl SimulatedRuntime {
                 self.node(&due.node).pulled(image);
                 Some(Ok(answer))
             }
-            Happening::SandboxUp(sandbox) => self.node(&due.node).sandbox_up(sandbox, now),
+            Happening::SandboxUp(sandbox) => Some(self.node(&due.node).sandbox_up(sandbox)),
             Happening::ContainerUp(id) => Some(self.container_up(now, &due.node, &id)),
             Happening::ContainerEnds(id, exit) => {
                 self.container_ends(&due.node, &id, exit, reports);

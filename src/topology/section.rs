@@ -16,6 +16,9 @@ use super::{
 };
 use crate::api::Quantity;
 
+/// Names with their texts, in the order in which they are written.
+pub(super) type Texts = Vec<(String, Placed<String>)>;
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Placed<T> {
@@ -295,7 +298,7 @@ impl<'t> Section<'t> {
     }
 
     /// A table whose keys are free and whose values are texts, in the order in which it is written.
-    pub fn map(&mut self, key: &'static str) -> Option<Placed<Vec<(String, Placed<String>)>>> {
+    pub fn map(&mut self, key: &'static str) -> Option<Placed<Texts>> {
         let found = self.raw(key)?;
         let DeValue::Table(table) = found.get_ref() else {
             return self.wrong_type(key, "a table: { name = \"value\" }", found);

@@ -37,7 +37,7 @@ pub(super) fn of(topology: &Topology) -> String {
             _ => names(&objects),
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:>5} {noun:<15} {detail}", count);
+        let _ = writeln!(text, "  {count:>5} {noun:<15} {detail}");
     }
     text
 }

@@ -23,10 +23,6 @@ const NOT_BUILT: &[(&str, &str, &str)] = &[
 
 /// The folder of the recorded answers.
 fn golden(file: &str) -> Vec<Value> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests may be pointed at other data"
-    )]
     let folder = std::env::var_os("KUBEPLAY_GOLDEN").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden"),
         PathBuf::from,

@@ -2,7 +2,7 @@
 //!
 //! `KUBEPLAY_GOLDEN` names another folder laid out like `tests/golden`.
 
-mod bench;
+pub mod bench;
 mod node_death;
 mod rollout;
 mod tables;

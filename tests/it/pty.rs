@@ -176,7 +176,6 @@ fn on_real_containers_a_node_is_lost_its_pods_come_back_and_nothing_is_left() {
     let run = session.run();
     let guard = lab::Guard {
         host: engine.host().to_owned(),
-        watchdog: session::watchdog(&run),
         run,
     };
     // A sandbox and a container for each pod.

@@ -89,10 +89,11 @@ fn of_container(container: &mut Container, host_network: bool) {
         &mut container.liveness_probe,
         &mut container.readiness_probe,
         &mut container.startup_probe,
-    ] {
-        if let Some(probe) = probe {
-            probe::defaults(probe);
-        }
+    ]
+    .into_iter()
+    .flatten()
+    {
+        probe::defaults(probe);
     }
     if let Some(lifecycle) = &mut container.lifecycle {
         probe::lifecycle_defaults(lifecycle);

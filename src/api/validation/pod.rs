@@ -199,3 +199,71 @@ fn only_added(new: Option<&[Toleration]>, old: Option<&[Toleration]>) -> bool {
     let mut old = old.unwrap_or_default().iter();
     old.all(|old| new.iter().any(|new| same(new, old)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{
+        api::{Object, codec, defaults},
+        store::write::merge,
+    };
+
+    fn object(patch: &Value) -> Object {
+        let mut value = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": "default"},
+            "spec": {"activeDeadlineSeconds": 60, "containers": [{"name": "c", "image": "nginx:1.27"}],
+                "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoExecute"}]}});
+        merge(&mut value, patch);
+        let mut object = codec::from_any(value).unwrap();
+        defaults::apply(&mut object);
+        object
+    }
+
+    fn check(patch: Value, expected: &[&str]) {
+        let errors = super::super::check(&object(&patch), Some(&object(&json!({}))));
+        let found: Vec<String> = errors
+            .iter()
+            .map(|error| {
+                error
+                    .to_string()
+                    .split('`')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(found, expected, "{patch}");
+    }
+
+    #[test]
+    fn of_a_pod_only_images_deadline_and_more_tolerations_may_change() {
+        let container = |field: &str, value: Value| {
+            let mut container = json!({"name": "c", "image": "nginx:1.27"});
+            container[field] = value;
+            json!({"spec": {"containers": [container]}})
+        };
+        let others = "spec: Forbidden: pod updates may not change fields other than ";
+        check(json!({}), &[]);
+        check(container("image", json!("nginx:1.28")), &[]);
+        check(container("command", json!(["x"])), &[others]);
+        check(json!({"spec": {"nodeName": "n"}}), &[others]);
+        check(json!({"metadata": {"labels": {"a": "b"}}}), &[]);
+        check(json!({"spec": {"activeDeadlineSeconds": 30}}), &[]);
+        check(
+            json!({"spec": {"activeDeadlineSeconds": 90}}),
+            &[
+                "spec.activeDeadlineSeconds: Invalid value: 90: must be less than or equal to previous value 60",
+            ],
+        );
+        let old = json!({"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5});
+        let new = json!({"key": "b", "operator": "Exists"});
+        check(json!({"spec": {"tolerations": [old, new]}}), &[]);
+        check(
+            json!({"spec": {"tolerations": [new]}}),
+            &[
+                "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds",
+            ],
+        );
+    }
+}

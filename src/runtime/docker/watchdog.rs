@@ -59,12 +59,6 @@ impl Watchdog {
         }
         let _ = self.child.wait();
     }
-
-    /// Its process id.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 /// What a watchdog does, from its arguments (run, engine's address, state directory) to its end.

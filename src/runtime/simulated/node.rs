@@ -64,6 +64,11 @@ impl SimNode {
         }
     }
 
+    /// Whether it has no sandbox and no container.
+    pub fn is_empty(&self) -> bool {
+        self.sandboxes.is_empty() && self.containers.is_empty()
+    }
+
     /// Whether the engine has an image; the built-in workload's it always has.
     pub fn has_image(&self, image: &str) -> bool {
         image.is_empty() || image.starts_with(BUILT_IN_IMAGE) || self.images.contains(image)
@@ -92,20 +97,21 @@ impl SimNode {
         None
     }
 
-    /// A sandbox has come up. Nothing if it was removed before.
-    pub fn sandbox_up(&mut self, id: SandboxId, _: Time) -> Option<Result<Answer, RuntimeError>> {
+    /// A sandbox has come up, unless no address was free for it or it was ended before.
+    pub fn sandbox_up(&mut self, id: SandboxId) -> Result<Answer, RuntimeError> {
+        let refused = |why: &str| RuntimeError {
+            kind: RuntimeErrorKind::Unavailable,
+            message: format!("failed to set up the sandbox: {why}"),
+        };
         let Some(sandbox) = self.sandboxes.get_mut(&id) else {
-            return Some(Err(RuntimeError {
-                kind: RuntimeErrorKind::Unavailable,
-                message: "failed to set up the sandbox: no address is free".to_owned(),
-            }));
+            return Err(refused("no address is free"));
         };
         if sandbox.state == Life::Ended {
-            return None;
+            return Err(refused("it has ended"));
         }
         sandbox.state = Life::Running;
         let ip = self.addresses.text(sandbox.host);
-        Some(Ok(Answer::Sandbox { ip }))
+        Ok(Answer::Sandbox { ip })
     }
 
     /// Ends a sandbox; whether it ran.

@@ -5,19 +5,13 @@ use std::time::Duration;
 use kubeplay::runtime::docker;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::lab::{self, Lab, TestPod, VICTIM, Victim, get, with_lab};
+use super::lab::{Lab, TestPod, Victim, get, processes, with_lab};
 
 /// Long, because the machine may have other things to do. The benchmark prints the figures.
 const PATIENCE: Duration = Duration::from_secs(60);
-const ARGUMENTS: [&str; 3] = ["--exact", "docker::ends::victim", "--nocapture"];
-
-/// No test, but what a process does that is started here to be killed.
-#[test]
-fn victim() {
-    if let Ok(order) = std::env::var(VICTIM) {
-        lab::victim(&order);
-    }
-}
+/// One node, and how many pods.
+const TOPOLOGY: &str = "demo/tiny.toml";
+const PODS: usize = 3;
 
 #[test]
 fn a_killed_process_leaves_nothing_and_its_neighbour_is_untouched() {
@@ -25,9 +19,9 @@ fn a_killed_process_leaves_nothing_and_its_neighbour_is_untouched() {
         let ip = neighbour.run(&TestPod::new(1), &[]).await;
         let state = tempfile::tempdir().unwrap();
         for moment in ["running", "starting", "beginning"] {
-            let mut victim = Victim::start(&ARGUMENTS, &neighbour.engine, state.path(), 4);
+            let mut victim = Victim::start(&neighbour.engine, state.path(), TOPOLOGY).await;
             match moment {
-                "running" => victim.wait_until_ready(),
+                "running" => victim.wait_until_started(PODS),
                 "starting" => {
                     while victim.guard.containers().await.len() < 2 {
                         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -49,33 +43,36 @@ fn a_killed_process_leaves_nothing_and_its_neighbour_is_untouched() {
 #[test]
 fn what_even_the_watchdog_missed_is_removed_at_the_next_start_or_on_request() {
     with_lab(async |first| {
-        let state = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().join("kubeplay");
         let clean = async || {
-            let state = Some(state.path().to_owned());
+            let state = Some(state.clone());
             docker::clean(&first.engine, state, &|_, _| {})
                 .await
                 .unwrap()
         };
         for on_request in [true, false] {
-            let mut victim = Victim::start(&ARGUMENTS, &first.engine, state.path(), 1);
-            victim.wait_until_ready();
+            let mut victim = Victim::start(&first.engine, home.path(), TOPOLOGY).await;
+            victim.wait_until_started(PODS);
             assert_eq!(clean().await.alive, [victim.guard.run.as_str()]);
-            assert_eq!(victim.guard.containers().await.len(), 2);
+            assert_eq!(victim.guard.containers().await.len(), 2 * PODS);
             // Both die at once, as when the machine is switched off.
-            let watchdog = Pid::from_raw(victim.guard.watchdog.try_into().unwrap()).unwrap();
-            kill_process(watchdog, Signal::KILL).unwrap();
+            for process in processes(&victim.guard.run) {
+                kill_process(Pid::from_raw(process).unwrap(), Signal::KILL).unwrap();
+            }
             victim.kill();
-            assert_eq!(victim.guard.containers().await.len(), 2);
+            assert_eq!(victim.guard.containers().await.len(), 2 * PODS);
             if on_request {
                 let text = clean().await.to_string();
                 let expected = format!(
-                    "run {}: removed 2 containers, 1 network, 0 volumes",
-                    victim.guard.run
+                    "run {}: removed {} containers, 1 network, 0 volumes",
+                    victim.guard.run,
+                    2 * PODS
                 );
                 assert!(text.contains(&expected), "{text}");
                 assert_eq!(victim.guard.left().await, Vec::<String>::new());
             } else {
-                let next = Lab::new(first.engine.clone(), state.path());
+                let next = Lab::new(first.engine.clone(), &state);
                 victim.guard.until_nothing_is_left(PATIENCE).await;
                 next.end().await;
             }

@@ -1,7 +1,8 @@
 //! A runtime to try things on, and the guard that nothing of it stays.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -152,7 +153,6 @@ impl Lab {
             guard: Guard {
                 host: engine.host().to_owned(),
                 run: runtime.run().to_owned(),
-                watchdog: runtime.watchdog(),
             },
             engine,
             sink: runtime.sink(),
@@ -297,7 +297,6 @@ async fn try_get(address: &str, path: &str) -> std::io::Result<String> {
 pub struct Guard {
     pub host: String,
     pub run: String,
-    pub watchdog: u32,
 }
 
 impl Guard {
@@ -341,9 +340,8 @@ impl Guard {
         left.extend(self.volumes().await);
         let cgroups = docker::cgroups(&self.run);
         left.extend(cgroups.iter().map(|path| path.display().to_string()));
-        if is_alive(self.watchdog) {
-            left.push(format!("process {}", self.watchdog));
-        }
+        let processes = processes(&self.run);
+        left.extend(processes.iter().map(|process| format!("process {process}")));
         left
     }
 
@@ -388,72 +386,67 @@ impl Drop for Guard {
     }
 }
 
-/// Whether a process exists and has not ended.
-fn is_alive(process: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{process}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim().starts_with('Z'))
+/// The processes that were told of a run by their arguments: its watchdog.
+pub fn processes(run: &str) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|process: &i32| {
+            // Empty for one that has ended and was not waited for.
+            std::fs::read(format!("/proc/{process}/cmdline"))
+                .is_ok_and(|words| words.split(|byte| *byte == 0).any(|w| w == run.as_bytes()))
+        })
+        .collect()
 }
 
-/// The variable by which a process is told to be a [`victim`]: number of pods and state directory.
-pub const VICTIM: &str = "KUBEPLAY_TEST_VICTIM";
-
-/// Runs pods until somebody kills this process. It says `run <id> <watchdog>` when it has begun, and `ready` when all run.
-pub fn victim(order: &str) {
-    let (pods, state) = order.split_once(' ').unwrap();
-    let pods: Vec<TestPod> = (0..pods.parse().unwrap()).map(TestPod::new).collect();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let engine = engine().await.unwrap();
-        let mut lab = Lab::new(engine, Path::new(state));
-        say(&format!("run {} {}", lab.guard.run, lab.guard.watchdog));
-        lab.run_all(&pods).await;
-        say("ready");
-        std::future::pending::<()>().await;
-    });
-}
-
-/// Not `println!`, which the test harness may catch. On a line of its own, whatever was printed before.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "\n{line}").unwrap();
-    out.flush().unwrap();
-}
-
-/// A process that runs pods, to be killed.
+/// The real program, running a topology headless, to be killed.
 pub struct Victim {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStdout>>,
     pub guard: Guard,
 }
 
 impl Victim {
-    /// Starts one: this very program, with arguments that lead it to [`victim`].
-    pub fn start(arguments: &[&str], engine: &Engine, state: &Path, pods: u32) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(arguments)
-            .env(VICTIM, format!("{pods} {}", state.display()))
+    /// Starts one, with a state directory of its own or of others.
+    pub async fn start(engine: &Engine, state: &Path, topology: &str) -> Self {
+        let before = locks(state);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kubeplay"))
+            .args([
+                "run",
+                topology,
+                "--headless",
+                "--runtime",
+                "docker",
+                "--for",
+                "10m",
+            ])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("DOCKER_HOST", engine.host())
+            .env("XDG_STATE_HOME", state)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let begun = next(&mut lines, "run ");
-        let (run, watchdog) = begun.split_once(' ').unwrap();
-        let guard = Guard {
-            host: engine.host().to_owned(),
-            run: run.to_owned(),
-            watchdog: watchdog.parse().unwrap(),
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let run = loop {
+            if let Some(run) = locks(state).difference(&before).next() {
+                break run.clone();
+            }
+            assert_eq!(child.try_wait().unwrap(), None);
+            tokio::time::sleep(Duration::from_millis(5)).await;
         };
+        let host = engine.host().to_owned();
         Self {
             child,
             lines,
-            guard,
+            guard: Guard { host, run },
         }
     }
 
-    /// Waits until all its pods run.
-    pub fn wait_until_ready(&mut self) {
-        next(&mut self.lines, "ready");
+    /// Waits until so many containers of pods have started.
+    pub fn wait_until_started(&mut self, pods: usize) {
+        let started = |line: &String| line.contains(r#""message":"Container started""#);
+        let lines = self.lines.by_ref().map_while(Result::ok);
+        assert_eq!(lines.filter(started).take(pods).count(), pods);
     }
 
     /// SIGKILL.
@@ -470,9 +463,14 @@ impl Drop for Victim {
     }
 }
 
-fn next(lines: &mut std::io::Lines<BufReader<ChildStdout>>, word: &str) -> String {
-    lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.strip_prefix(word)?.to_owned()))
-        .unwrap()
+/// The runs that have a lock in a state directory.
+fn locks(state: &Path) -> BTreeSet<String> {
+    let runs = std::fs::read_dir(state.join("kubeplay/runs"));
+    let names = runs.into_iter().flatten().flatten();
+    names
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(name.strip_suffix(".lock")?.to_owned())
+        })
+        .collect()
 }

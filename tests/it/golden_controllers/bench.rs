@@ -7,8 +7,8 @@ use kubeplay::{
     api::{Key, Kind, Name, Object, ObjectRef, Pod, ReplicaSet, Resource, Time},
     cluster::Cluster,
     store::{
-        Component, Config, DeleteOptions, Input, Op, Record, Subresource, What, WriteRequest,
-        WriteVerb,
+        Component, Config, DeleteOptions, Input, Op, Propagation, Record, Subresource, What,
+        WriteRequest, WriteVerb,
     },
 };
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ impl Bench {
             pod.node = Some(node(index).into());
             self.write(WriteVerb::Update {
                 object: Object::of(pod),
-                subresource: Subresource::Binding,
+                subresource: Subresource::Main,
             });
         }
     }
@@ -107,6 +107,8 @@ impl Bench {
         let now = self.now.to_k8s();
         let status = Arc::make_mut(&mut pod.status);
         status.phase = Some("Running".to_owned());
+        let (high, low) = (self.writes / 250 % 250, self.writes % 250);
+        status.pod_ip = Some(format!("10.244.{high}.{low}"));
         status.conditions = Some(vec![PodCondition {
             type_: "Ready".to_owned(),
             status: "True".to_owned(),
@@ -117,6 +119,44 @@ impl Bench {
             object: Object::of(pod),
             subresource: Subresource::Status,
         });
+    }
+
+    /// Says of a pod that it is not ready any more.
+    pub fn make_unready(&mut self, pod: &Pod) {
+        let mut pod = pod.clone();
+        let status = Arc::make_mut(&mut pod.status);
+        for condition in status.conditions.iter_mut().flatten() {
+            condition.status = "False".to_owned();
+        }
+        self.write(WriteVerb::Update {
+            object: Object::of(pod),
+            subresource: Subresource::Status,
+        });
+    }
+
+    pub fn delete(&mut self, kind: Kind, key: Key, propagation: Propagation) {
+        let options = DeleteOptions {
+            propagation,
+            ..DeleteOptions::default()
+        };
+        let target = ObjectRef::new(kind, key);
+        self.write(WriteVerb::Delete { target, options });
+    }
+
+    /// Reasons and messages of the events about objects of a kind, in the order in which they came.
+    pub fn events(&self, kind: Kind) -> Vec<(String, String)> {
+        let changes = self.cluster.store().log.since(0);
+        changes
+            .filter_map(|record| match &record.what {
+                What::Change(change) if change.op == Op::Added => match &change.object {
+                    Object::Event(event) if event.regarding.kind == kind => {
+                        Some((event.reason.to_string(), event.message.to_string()))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect()
     }
 
     /// Does what kubelets do when the grace of pods is over.

@@ -241,18 +241,6 @@ fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).unwrap()
 }
 
-/// The process that watches over a run.
-pub fn watchdog(run: &str) -> u32 {
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let mut numbers =
-        processes.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
-    let watches = |process: &u32| {
-        std::fs::read_to_string(format!("/proc/{process}/cmdline"))
-            .is_ok_and(|line| line.contains("watchdog") && line.contains(run))
-    };
-    numbers.find(watches).expect("a watchdog")
-}
-
 /// The terminal's settings, in a form that can be compared.
 fn settings(master: &dyn MasterPty) -> String {
     fn text(value: impl Debug) -> String {
