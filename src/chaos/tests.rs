@@ -191,6 +191,7 @@ fn a_killed_node_is_noticed_tainted_evicted_replaced_scheduled_and_ready_in_that
         waits,
         [
             "node monitor grace period",
+            "NoExecute taint",
             "toleration on 3 pods",
             "3 pods to become ready",
             ""

@@ -70,7 +70,7 @@ impl Config {
             defect: None,
             log_limit: 200_000,
             decision_limit: 2_000,
-            event_limit: 20_000,
+            event_limit: 100_000,
         }
     }
 }

@@ -96,7 +96,7 @@ impl Bench {
             pod.node = Some(node(index).into());
             self.write(WriteVerb::Update {
                 object: Object::of(pod),
-                subresource: Subresource::Main,
+                subresource: Subresource::Binding,
             });
         }
     }
