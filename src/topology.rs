@@ -1,7 +1,7 @@
 //! Topologies: a TOML file that expands to plain Kubernetes objects, manifests beside it or instead of it, and messages
 //! that say exactly what is wrong where.
 //!
-//! Nothing stops at the first mistake: every reader notes what it finds in a [`Report`](source::Report) and goes on. The
+//! Nothing stops at the first mistake: every reader notes what it finds in a [`source::Report`] and goes on. The
 //! format is described in `docs/topology.md`.
 
 use std::{path::Path, sync::Arc};

@@ -6,7 +6,7 @@
 //! and nothing else is ever touched ([`labels`]).
 //!
 //! However kubeplay ends, nothing stays: [`DockerRuntime::shutdown`] at a normal quit, else the [`watchdog`], else
-//! the next start ([`clean`]).
+//! the next start ([`clean()`]).
 
 mod addresses;
 mod calls;
