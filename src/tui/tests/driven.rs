@@ -46,15 +46,20 @@ impl Demo {
         demo
     }
 
-    /// Goes on until a text is on the screen, drawing every moment at which something happens; returns the screen.
+    /// Goes on until a text is on the screen; returns the screen.
     fn until(&mut self, text: &str) -> String {
+        self.wait(text, |screen| screen.contains(text))
+    }
+
+    /// Goes on until the screen meets a condition, drawing every moment at which something happens.
+    fn wait(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         let end = self.drive.now() + std::time::Duration::from_secs(120);
         loop {
             let screen = self.look();
-            if screen.contains(text) {
+            if condition(&screen) {
                 return screen;
             }
-            assert!(self.drive.advance(end), "{text} does not come:\n{screen}");
+            assert!(self.drive.advance(end), "{what} does not come:\n{screen}");
         }
     }
 
@@ -112,8 +117,9 @@ fn a_killed_node_is_told_step_by_step() {
         target: Target::Node("node-2".into()),
     });
     demo.until("reboots");
-    let text = demo.until("nodes 6/6");
-    assert!(!text.contains("✖"), "{text}");
+    demo.until("nodes 6/6");
+    // The kubelet that came back says that the evicted pods are gone.
+    demo.wait("nobody leaves", |screen| !screen.contains("leaving"));
 }
 
 #[test]
