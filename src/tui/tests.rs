@@ -1,8 +1,1 @@
-//! The screen as it is drawn: reviewed buffers of staged moments, a driven cluster, and everything at every size.
-
-mod driven;
-mod keys;
-mod scene;
-mod screens;
-mod sizes;
-mod source;
+//! The screen as it is drawn and as it is driven.

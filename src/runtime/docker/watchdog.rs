@@ -6,7 +6,6 @@
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
     time::Duration,
@@ -39,7 +38,6 @@ impl Watchdog {
     /// The program cannot be started.
     pub fn start(program: &Path, run: &str, engine: &Engine, state: &Path) -> io::Result<Self> {
         let child = Command::new(program)
-            .arg0("kubeplay")
             .arg(ARGUMENT)
             .arg(run)
             .arg(engine.host())
