@@ -385,6 +385,78 @@ fn can_be_seen(old: &Arc<Snapshot>, new: &Arc<Snapshot>) -> bool {
         || !a.world.containers.ptr_eq(&b.world.containers)
         || !a.world.progress.ptr_eq(&b.world.progress)
         || !a.world.engines.ptr_eq(&b.world.engines)
-        || !a.decisions.ptr_eq(&b.decisions)
-        || !a.incidents.ptr_eq(&b.incidents)
+        || !same(&a.decisions, &b.decisions)
+        || !same(&a.incidents, &b.incidents)
+}
+
+/// Whether two lists end in the same things: new ones are put at the end, and older incidents have ended.
+fn same<T>(a: &imbl::Vector<Arc<T>>, b: &imbl::Vector<Arc<T>>) -> bool {
+    let mut ends = a.iter().rev().zip(b.iter().rev()).take(64);
+    a.len() == b.len() && ends.all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cluster::{Cluster, drive::Drive},
+        runtime::simulated::SimulatedRuntime,
+        topology,
+    };
+
+    #[test]
+    fn renewed_leases_draw_no_frame_and_a_pause_does() {
+        let topology = topology::demo().unwrap();
+        let runtime = SimulatedRuntime::new(topology.config.seed);
+        let mut drive = Drive::new(Cluster::new(topology.config), runtime);
+        for object in topology.objects {
+            drive.create(object).unwrap();
+        }
+        let settled = crate::api::Time::from_secs(40);
+        drive.run_until(settled);
+        let before = Arc::new(drive.cluster.snapshot());
+        drive.run_until(settled + Duration::from_secs(3));
+        let after = Arc::new(drive.cluster.snapshot());
+        assert!(
+            !before
+                .store
+                .objects
+                .leases
+                .ptr_eq(&after.store.objects.leases)
+        );
+        assert!(!can_be_seen(&before, &after));
+        drive.input(&crate::store::Input::Pause(true));
+        assert!(can_be_seen(&after, &Arc::new(drive.cluster.snapshot())));
+    }
+
+    #[test]
+    fn the_surroundings_are_read_from_the_environment() {
+        let read = |variables: &[(&str, &str)]| {
+            let found = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let surroundings = Surroundings::read(found);
+            (surroundings.no_color, surroundings.ssh, surroundings.ascii)
+        };
+        assert_eq!(read(&[]), (false, false, true));
+        assert_eq!(read(&[("LANG", "C.UTF-8")]), (false, false, false));
+        assert_eq!(
+            read(&[("LANG", "C.UTF-8"), ("LC_ALL", "C")]),
+            (false, false, true)
+        );
+        assert_eq!(
+            read(&[("LANG", "ja_JP.UTF-8"), ("NO_COLOR", "")]),
+            (false, false, true)
+        );
+        assert_eq!(
+            read(&[("LANG", "de.utf8"), ("NO_COLOR", "1")]),
+            (true, false, false)
+        );
+        let ssh = ("SSH_CONNECTION", "1.2.3.4 5 6.7.8.9 22");
+        assert_eq!(
+            read(&[("LANG", "C.UTF-8"), ("TERM", "dumb"), ssh]),
+            (true, true, false)
+        );
+    }
 }

@@ -1,1 +1,8 @@
-//! The screen as it is drawn and as it is driven.
+//! The screen as it is drawn: reviewed buffers of staged moments, a driven cluster, and everything at every size.
+
+mod driven;
+mod keys;
+mod scene;
+mod screens;
+mod sizes;
+mod source;

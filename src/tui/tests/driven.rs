@@ -34,20 +34,32 @@ impl Demo {
         let snapshot = Arc::new(drive.cluster.snapshot());
         let model = Model::new(snapshot, About::default(), Size::new(width, height));
         let theme = Theme::named("terminal").unwrap();
-        let mut demo = Self { drive, screen: Screen { model, theme, glyphs: Glyphs::UNICODE } };
+        let mut demo = Self {
+            drive,
+            screen: Screen {
+                model,
+                theme,
+                glyphs: Glyphs::UNICODE,
+            },
+        };
         demo.until("nodes 6/6  pods 14/14");
         demo
     }
 
-    /// Goes on until a text is on the screen, drawing every moment at which something happens; returns the screen.
+    /// Goes on until a text is on the screen; returns the screen.
     fn until(&mut self, text: &str) -> String {
+        self.wait(text, |screen| screen.contains(text))
+    }
+
+    /// Goes on until the screen meets a condition, drawing every moment at which something happens.
+    fn wait(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         let end = self.drive.now() + std::time::Duration::from_secs(120);
         loop {
             let screen = self.look();
-            if screen.contains(text) {
+            if condition(&screen) {
                 return screen;
             }
-            assert!(self.drive.advance(end), "{text} does not come:\n{screen}");
+            assert!(self.drive.advance(end), "{what} does not come:\n{screen}");
         }
     }
 
@@ -63,7 +75,10 @@ impl Demo {
 }
 
 fn kill(node: &str) -> FaultRequest {
-    FaultRequest::Inject { fault: Fault::Kill, target: Target::Node(node.into()) }
+    FaultRequest::Inject {
+        fault: Fault::Kill,
+        target: Target::Node(node.into()),
+    }
 }
 
 #[test]
@@ -71,22 +86,40 @@ fn a_killed_node_is_told_step_by_step() {
     let mut demo = Demo::new(120, 36);
     demo.fault(kill("node-2"));
     let text = demo.look();
-    assert!(text.contains("✖ dead") && text.contains("dead for 0s — not noticed yet"), "{text}");
-    assert!(text.contains("#1 killed node node-2 — u heals it"), "{text}");
-    assert!(text.contains("▼ #1 node-2 killed 0s ago: waiting for"), "{text}");
+    assert!(
+        text.contains("✖ dead") && text.contains("dead for 0s — not noticed yet"),
+        "{text}"
+    );
+    assert!(
+        text.contains("#1 killed node node-2 — u heals it"),
+        "{text}"
+    );
+    assert!(
+        text.contains("▼ #1 node-2 killed 0s ago: waiting for"),
+        "{text}"
+    );
     assert!(text.contains("nodes 6/6"), "{text}");
     let text = demo.until("nodes 5/6");
-    assert!(text.contains("✖ NotReady 0s") && text.contains("Running (dead)"), "{text}");
+    assert!(
+        text.contains("✖ NotReady 0s") && text.contains("Running (dead)"),
+        "{text}"
+    );
     demo.until("· evicts pods in 3s");
     let text = demo.until("Terminating (dead)");
     assert!(text.contains("pods evicted"), "{text}");
     demo.until("#1 recovered in");
     let text = demo.look();
-    assert!(text.contains("pods 14/14") && !text.contains("▼ #1"), "{text}");
-    demo.fault(FaultRequest::Heal { target: Target::Node("node-2".into()) });
+    assert!(
+        text.contains("pods 14/14") && !text.contains("▼ #1"),
+        "{text}"
+    );
+    demo.fault(FaultRequest::Heal {
+        target: Target::Node("node-2".into()),
+    });
     demo.until("reboots");
-    let text = demo.until("nodes 6/6");
-    assert!(!text.contains("✖"), "{text}");
+    demo.until("nodes 6/6");
+    // The kubelet that came back says that the evicted pods are gone.
+    demo.wait("nobody leaves", |screen| !screen.contains("leaving"));
 }
 
 #[test]
@@ -115,11 +148,20 @@ fn the_same_cluster_is_the_same_screen_at_80x24() {
 fn time_on_the_screen_goes_on_between_snapshots_and_stands_still_in_a_pause() {
     let mut demo = Demo::new(80, 24);
     let at = demo.screen.model.now();
-    update(&mut demo.screen.model, Message::Tick(std::time::Duration::from_secs(2)));
-    assert_eq!(demo.screen.model.now(), at + std::time::Duration::from_secs(2));
+    update(
+        &mut demo.screen.model,
+        Message::Tick(std::time::Duration::from_secs(2)),
+    );
+    assert_eq!(
+        demo.screen.model.now(),
+        at + std::time::Duration::from_secs(2)
+    );
     demo.drive.input(&Input::Pause(true));
     demo.look();
-    update(&mut demo.screen.model, Message::Tick(std::time::Duration::from_secs(9)));
+    update(
+        &mut demo.screen.model,
+        Message::Tick(std::time::Duration::from_secs(9)),
+    );
     assert_eq!(demo.screen.model.now(), at);
     assert!(demo.look().contains("paused"));
     assert!(at > Time::ZERO);

@@ -161,7 +161,14 @@ impl Scene {
             waiting_until: Some(self.at + Duration::from_secs(5)),
         }));
         let message = "Injected fault: the node has no power until it is healed";
-        self.event_by("kubeplay-chaos", Kind::Node, name, EventType::Warning, "NodeKilled", message)
+        self.event_by(
+            "kubeplay-chaos",
+            Kind::Node,
+            name,
+            EventType::Warning,
+            "NodeKilled",
+            message,
+        )
     }
 
     /// The node monitor notices.

@@ -275,7 +275,7 @@ fn pod_short(model: &Model, pod: &Pod, lines: &mut Lines) {
         );
     }
     lines.say("Age", format!("{since}   restarts {}", state.restarts));
-    lines.say("Owner", owner(model, pod));
+    lines.wrapped("Owner", &owner(model, pod), Meaning::Text);
     if let Some(container) = pod.spec.containers.first() {
         let more = pod.spec.containers.len() - 1;
         let more = if more > 0 {

@@ -135,6 +135,16 @@ fn where_all_nodes_are_silent_nothing_is_evicted() {
     live(&mut bench, 5, |_| true);
     live(&mut bench, 30, |_| false);
     assert_eq!(evicting(&bench), [] as [String; 0]);
+    // One is heard of again, so it is not the controller that is cut off: the others are tainted, in each zone one a
+    // second. The limiters start drained (`SwapLimiter`), hence the first second.
+    heal(&mut bench, "a-0");
+    let mut tainted = vec![];
+    for _ in 0..6 {
+        live(&mut bench, 1, |name| name == "a-0");
+        tainted.push(evicting(&bench).len());
+    }
+    assert_eq!(tainted, [0, 0, 2, 4, 5, 5]);
+    assert!(!evicting(&bench).contains(&"a-0".to_owned()));
 }
 
 #[test]
