@@ -61,6 +61,7 @@ fn cluster(nodes: usize, pods: usize) -> Arc<Snapshot> {
         at: Time::from_secs(100),
         config: Arc::new(config),
         store,
+        metrics: kubeplay::metrics::ResourceMetrics::default(),
         paused: false,
     })
 }

@@ -10,7 +10,7 @@ pub mod drive;
 pub mod journal;
 pub mod thread;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -19,10 +19,13 @@ use crate::{
     chaos::Chaos,
     controller,
     kubelet::Kubelet,
+    metrics::ResourceMetrics,
     scheduler::Scheduler,
     store::{
-        Component, Config, Context, Input, Reply, Runner, Store, What, input::InputSummary,
-        runtime::Call, write::Author,
+        Component, Config, Context, Input, Reply, Runner, Store, What,
+        input::InputSummary,
+        runtime::{Call, Report},
+        write::Author,
     },
 };
 
@@ -32,6 +35,8 @@ pub struct Snapshot {
     pub at: Time,
     pub config: Arc<Config>,
     pub store: Store,
+    /// What containers use.
+    pub metrics: ResourceMetrics,
     /// Whether nothing is reconciled until someone says so.
     pub paused: bool,
 }
@@ -54,6 +59,7 @@ pub struct Output {
 pub struct Cluster {
     config: Arc<Config>,
     store: Store,
+    metrics: ResourceMetrics,
     components: Vec<Box<dyn Component>>,
     now: Time,
     /// The first log record that the components have not seen.
@@ -68,6 +74,7 @@ impl Clone for Cluster {
         Self {
             config: Arc::clone(&self.config),
             store: self.store.clone(),
+            metrics: self.metrics.clone(),
             components: self
                 .components
                 .iter()
@@ -104,6 +111,7 @@ impl Cluster {
         store.bootstrap();
         Self {
             store,
+            metrics: ResourceMetrics::default(),
             config: Arc::new(config),
             components,
             now: Time::ZERO,
@@ -140,9 +148,7 @@ impl Cluster {
             Input::Continue | Input::StepOne => {}
             Input::Runtime(_) | Input::Fault(_) => {
                 if let Input::Runtime(reports) = input {
-                    reports
-                        .iter()
-                        .for_each(|report| self.store.world.note(report));
+                    self.note(reports);
                 }
                 for index in 0..self.components.len() {
                     self.with_context(index, cause, &mut output.effects, |component, cx| {
@@ -170,6 +176,22 @@ impl Cluster {
                 .min(),
         };
         output
+    }
+
+    /// What reports say of the runtimes themselves, and of what containers use.
+    fn note(&mut self, reports: &[Report]) {
+        for report in reports {
+            self.store.world.note(report);
+            if let Report::Usage {
+                samples,
+                took_micros,
+            } = report
+            {
+                let took = Duration::from_micros(*took_micros);
+                self.metrics
+                    .note(self.now, samples, took, &self.store.world);
+            }
+        }
     }
 
     /// Handles one key of the component whose turn it is. A component keeps its turn until its queue is empty: so
@@ -238,6 +260,7 @@ impl Cluster {
             at: self.now,
             config: Arc::clone(&self.config),
             store: self.store.clone(),
+            metrics: self.metrics.clone(),
             paused: self.paused,
         }
     }

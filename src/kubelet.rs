@@ -263,7 +263,7 @@ impl Kubelet {
                     }
                 }
             }
-            Report::Progress { .. } => {}
+            Report::Progress { .. } | Report::Usage { .. } => {}
         }
     }
 

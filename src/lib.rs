@@ -6,6 +6,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod kubelet;
+pub mod metrics;
 pub mod runtime;
 pub mod scheduler;
 pub mod store;

@@ -129,7 +129,10 @@ impl Live {
         if let Some(docker) = docker {
             let progress = |done, all| super::say_progress("removing containers", done, all);
             let reaped = self.runtime.block_on(docker.shutdown(progress));
-            reaped.map(drop).map_err(|error| anyhow!(error))?;
+            let reaped = reaped.map_err(|error| anyhow!(error))?;
+            if reaped.stuck > 0 {
+                super::say_error(&format!("warning: removed {reaped}"));
+            }
         }
         // What still waits for an engine that does not answer must not hold the end up.
         self.runtime.shutdown_background();

@@ -26,6 +26,7 @@ mod sandboxes;
 mod shared;
 mod spec;
 mod subnet;
+mod usage;
 mod watch;
 mod watchdog;
 
@@ -119,6 +120,7 @@ impl DockerRuntime {
         let (calls, inbox) = unbounded_channel();
         tokio::spawn(calls::dispatch(Arc::clone(&shared), inbox));
         tokio::spawn(watch::watch(Arc::clone(&shared)));
+        tokio::spawn(usage::measure(Arc::clone(&shared)));
         shared.tasks.spawn(prepare(Arc::clone(&shared)));
         tokio::spawn(tidy(Arc::clone(&shared), machine));
         Ok(Self {

@@ -156,6 +156,11 @@ pub enum Report {
     },
     /// A sandbox ended; whatever ran in it has no network any more.
     SandboxExited { node: Name, sandbox: SandboxId },
+    /// What running containers have used until now, all at one moment, and what it took to find out, in µs.
+    Usage {
+        samples: Vec<ContainerUsage>,
+        took_micros: u64,
+    },
     /// How far the preparation of something slow has come (an image being packed or pulled); for the screen only.
     Progress { what: Name, done: u64, total: u64 },
     /// The engine can or cannot be reached; for the screen, and for the kubelets of its nodes.
@@ -164,6 +169,18 @@ pub enum Report {
         up: bool,
         message: String,
     },
+}
+
+/// What a container has used, as the kernel counts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerUsage {
+    pub container: ContainerId,
+    /// CPU time since its start, in µs of the cluster's processors.
+    pub cpu_micros: u64,
+    /// Memory in bytes that cannot be reclaimed: the working set, as kubelet has it.
+    pub memory_bytes: u64,
+    /// How many of its processes were killed for want of memory.
+    pub oom_kills: u32,
 }
 
 /// A call that was done.

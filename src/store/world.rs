@@ -82,6 +82,7 @@ impl World {
                     .insert(*runtime, (*up, message.as_str().into()));
             }
             Report::Answer { .. }
+            | Report::Usage { .. }
             | Report::ContainerExited { .. }
             | Report::SandboxExited { .. } => {}
         }
@@ -91,6 +92,13 @@ impl World {
     #[must_use]
     pub fn is_on(&self, node: &str) -> bool {
         self.nodes.get(node).is_some_and(NodeTruth::is_on)
+    }
+
+    /// Whether a container runs.
+    #[must_use]
+    pub fn is_running(&self, container: &ContainerId) -> bool {
+        let truth = self.containers.get(container);
+        truth.is_some_and(|(_, truth)| matches!(truth, ContainerTruth::Running { .. }))
     }
 
     /// A pod's containers.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::labels::Part;
+use super::{labels::Part, usage::Running};
 use crate::{
     api::{Name, Uid},
     store::runtime::{Exit, Report},
@@ -96,6 +96,24 @@ impl Index {
         self.entries
             .iter()
             .filter(move |(part, _)| part.pod() == pod)
+    }
+
+    /// The containers of pods that run.
+    pub fn running(&self) -> Vec<Running> {
+        let running = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.state == State::Running);
+        running
+            .filter_map(|(part, entry)| match part {
+                Part::Sandbox(_) => None,
+                Part::Container(container) => Some(Running {
+                    container: container.clone(),
+                    node: entry.node.clone(),
+                    id: entry.id.clone(),
+                }),
+            })
+            .collect()
     }
 
     /// A container exists. One that is known already stays as it is.

@@ -8,14 +8,18 @@
 )]
 
 use std::{
+    collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+use bollard::{
+    models::NetworkDisconnectRequest,
+    query_parameters::{
+        InspectNetworkOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+        ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    },
 };
 use futures_util::{StreamExt, stream};
 
@@ -34,19 +38,26 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Before the same is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How long a network to which nothing is attached may be refused. Docker 20.10 can miscount a network's endpoints when
+/// containers start and end at once; it finds that out only when it is started again.
+const MISCOUNTED: Duration = Duration::from_secs(5);
+
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reaped {
     pub containers: usize,
     pub networks: usize,
     pub volumes: usize,
+    /// Networks that the engine does not let go of although nothing is attached to them; the first start after the
+    /// engine's own removes them.
+    pub stuck: usize,
 }
 
 impl Reaped {
     /// Whether there was nothing.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.containers + self.networks + self.volumes == 0
+        self.containers + self.networks + self.volumes + self.stuck == 0
     }
 }
 
@@ -55,6 +66,7 @@ impl std::ops::AddAssign for Reaped {
         self.containers += other.containers;
         self.networks += other.networks;
         self.volumes += other.volumes;
+        self.stuck += other.stuck;
     }
 }
 
@@ -70,7 +82,15 @@ impl fmt::Display for Reaped {
             plural(self.networks),
             self.volumes,
             plural(self.volumes)
-        )
+        )?;
+        if self.stuck > 0 {
+            let (n, s) = (self.stuck, plural(self.stuck));
+            write!(
+                f,
+                "; {n} network{s} stayed: the engine says that something is attached, but nothing is; when it was restarted, kubeplay clean removes them"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -110,10 +130,11 @@ pub async fn reap(
     progress: Progress<'_>,
 ) -> Result<Reaped, Failure> {
     let mut reaped = Reaped::default();
+    let mut held = Held::default();
     let mut empty = 0;
     let mut since = Instant::now();
     loop {
-        match round(engine, run, &mut reaped, progress).await {
+        match round(engine, run, &mut reaped, &mut held, progress).await {
             Ok(true) => {
                 empty += 1;
                 if empty >= how.empty_listings {
@@ -134,10 +155,27 @@ pub async fn reap(
             }
         }
     }
+    reaped.stuck = held.stuck();
     if engine.is_local() {
         remove_cgroups(run);
     }
     Ok(reaped)
+}
+
+/// Networks that nothing is attached to and that the engine refuses to remove, by id: since when.
+#[derive(Debug, Default)]
+struct Held(BTreeMap<String, Instant>);
+
+impl Held {
+    /// Whether it has been refused for so long that it will be until the engine is restarted.
+    fn is_stuck(&self, network: &str) -> bool {
+        let since = self.0.get(network);
+        since.is_some_and(|since| since.elapsed() > MISCOUNTED)
+    }
+
+    fn stuck(&self) -> usize {
+        self.0.keys().filter(|id| self.is_stuck(id)).count()
+    }
 }
 
 /// Lists and removes once; true if there was nothing. An error if something could not be removed.
@@ -145,6 +183,7 @@ async fn round(
     engine: &Engine,
     run: &str,
     reaped: &mut Reaped,
+    held: &mut Held,
     progress: Progress<'_>,
 ) -> Result<bool, Failure> {
     let filters = [("label", vec![format!("{}={run}", labels::RUN)])]
@@ -166,9 +205,13 @@ async fn round(
     let options = ListNetworksOptionsBuilder::new().filters(&filters);
     let networks = docker.list_networks(Some(options.build()));
     let networks = within(LIST_LIMIT, "list networks", networks).await?;
-    for id in networks.iter().filter_map(|network| network.id.as_deref()) {
-        let removal = within(REMOVE_LIMIT, "remove network", docker.remove_network(id)).await;
-        reaped.networks += usize::from(gone(removal)?);
+    let networks: Vec<String> = networks
+        .into_iter()
+        .filter_map(|network| network.id)
+        .filter(|id| !held.is_stuck(id))
+        .collect();
+    for id in &networks {
+        reaped.networks += usize::from(remove_network(engine, id, held).await?);
     }
     let options = ListVolumesOptionsBuilder::new().filters(&filters);
     let volumes = docker.list_volumes(Some(options.build()));
@@ -180,6 +223,36 @@ async fn round(
         reaped.volumes += usize::from(gone(removal)?);
     }
     Ok(found == 0 && networks.is_empty() && volumes.is_empty())
+}
+
+/// Removes a network; true if it was there. Whatever is attached to it is no container of ours (these are gone by now)
+/// and is detached.
+async fn remove_network(engine: &Engine, id: &str, held: &mut Held) -> Result<bool, Failure> {
+    let docker = engine.docker();
+    let refusal =
+        match gone(within(REMOVE_LIMIT, "remove network", docker.remove_network(id)).await) {
+            Err(failure) if failure.to_string().contains("active endpoints") => failure,
+            removal => {
+                held.0.remove(id);
+                return removal;
+            }
+        };
+    let inspect = docker.inspect_network(id, None::<InspectNetworkOptions>);
+    let attached = within(LIST_LIMIT, "inspect network", inspect).await?;
+    let attached = attached.containers.unwrap_or_default();
+    if attached.is_empty() {
+        held.0.entry(id.to_owned()).or_insert_with(Instant::now);
+    }
+    for (container, endpoint) in attached {
+        let request = NetworkDisconnectRequest {
+            // An endpoint without a container has a name only.
+            container: endpoint.name.unwrap_or(container),
+            force: Some(true),
+        };
+        let detach = docker.disconnect_network(id, request);
+        gone(within(REMOVE_LIMIT, "disconnect network", detach).await)?;
+    }
+    Err(refusal)
 }
 
 async fn remove_containers(

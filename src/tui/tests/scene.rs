@@ -388,6 +388,7 @@ impl Scene {
             at: self.at,
             config: Arc::new(self.config.clone()),
             store: self.store.clone(),
+            metrics: crate::metrics::ResourceMetrics::default(),
             paused: false,
         })
     }

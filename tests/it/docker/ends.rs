@@ -103,3 +103,23 @@ fn a_runtime_that_is_dropped_leaves_it_to_the_watchdog() {
         first
     });
 }
+
+#[test]
+fn a_stranger_on_the_runs_network_is_detached_and_left_alone() {
+    with_lab(async |mut lab| {
+        lab.run(&TestPod::new(1), &[]).await;
+        let stranger = lab.stranger().await;
+        let Lab {
+            runtime,
+            guard,
+            engine,
+            ..
+        } = lab;
+        runtime.shutdown(|_, _| {}).await.unwrap();
+        assert_eq!(guard.left().await, Vec::<String>::new());
+        assert!(stranger.is_running().await);
+        drop(stranger);
+        let state = tempfile::tempdir().unwrap();
+        Lab::new(engine, state.path())
+    });
+}

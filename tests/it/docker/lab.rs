@@ -11,9 +11,10 @@ use std::{
 
 use bollard::{
     Docker,
+    models::{ContainerCreateBody, HostConfig},
     query_parameters::{
-        ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-        RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+        CreateContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+        ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
     },
 };
 use kubeplay::{
@@ -23,8 +24,8 @@ use kubeplay::{
     store::{
         config::RuntimeKind,
         runtime::{
-            Answer, Call, ContainerConfig, ContainerId, Exit, Report, RuntimeError, SandboxConfig,
-            SandboxId, Verb,
+            Answer, Call, ContainerConfig, ContainerId, ContainerUsage, Exit, Report, RuntimeError,
+            SandboxConfig, SandboxId, Verb,
         },
     },
 };
@@ -255,6 +256,23 @@ impl Lab {
         .await
     }
 
+    /// What a container has used, as it is measured next, and what measuring took.
+    pub async fn usage(&mut self, container: &ContainerId) -> (ContainerUsage, Duration) {
+        self.unread
+            .retain(|report| !matches!(report, Report::Usage { .. }));
+        self.wait(|report| match report {
+            Report::Usage {
+                samples,
+                took_micros,
+            } => {
+                let found = samples.iter().find(|s| s.container == *container)?;
+                Some((found.clone(), Duration::from_micros(*took_micros)))
+            }
+            _ => None,
+        })
+        .await
+    }
+
     /// A sandbox that ended, once one has.
     pub async fn sandbox_exit(&mut self) -> SandboxId {
         self.wait(|report| match report {
@@ -262,6 +280,33 @@ impl Lab {
             _ => None,
         })
         .await
+    }
+
+    /// A running container that is not ours, on the run's network.
+    pub async fn stranger(&self) -> Stranger {
+        let docker = self.guard.docker();
+        let ours = self.guard.containers().await;
+        let image = docker.inspect_container(&ours[0], None).await.unwrap();
+        let body = ContainerCreateBody {
+            image: image.config.unwrap().image,
+            entrypoint: Some(vec![
+                "/kubeplay".to_owned(),
+                kubeplay::workload::ARGUMENT.to_owned(),
+                "pause".to_owned(),
+            ]),
+            host_config: Some(HostConfig {
+                network_mode: Some(format!("kubeplay-{}", self.guard.run)),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let created = docker.create_container(None::<CreateContainerOptions>, body);
+        let stranger = Stranger {
+            id: created.await.unwrap().id,
+            host: self.engine.host().to_owned(),
+        };
+        docker.start_container(&stranger.id, None).await.unwrap();
+        stranger
     }
 
     /// Ends the run, and looks whether anything stayed.
@@ -381,6 +426,37 @@ impl Drop for Guard {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Runtime::new().unwrap();
                 runtime.block_on(self.remove());
+            });
+        });
+    }
+}
+
+/// A container without our labels; removed when it is dropped.
+pub struct Stranger {
+    host: String,
+    id: String,
+}
+
+impl Stranger {
+    pub async fn is_running(&self) -> bool {
+        let docker = Docker::connect_with_host(&self.host).unwrap();
+        let inspected = docker.inspect_container(&self.id, None).await.unwrap();
+        inspected.state.unwrap().running == Some(true)
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                runtime.block_on(async {
+                    let docker = Docker::connect_with_host(&self.host).unwrap();
+                    let options = RemoveContainerOptionsBuilder::new().force(true);
+                    let _ = docker
+                        .remove_container(&self.id, Some(options.build()))
+                        .await;
+                });
             });
         });
     }

@@ -324,3 +324,22 @@ fn a_container_has_only_what_it_needs_and_says_whose_it_is() {
         lab
     });
 }
+
+#[test]
+fn load_is_measured_each_second() {
+    with_lab(async |mut lab| {
+        let pod = TestPod::new(1);
+        let ip = lab.run(&pod, &["serve", "--cpu-ms", "5"]).await;
+        let mut counters = Vec::new();
+        for _ in 0..3 {
+            get(&format!("{ip}:8080"), "/").await;
+            let (sample, took) = lab.usage(&pod.container).await;
+            assert!(took < std::time::Duration::from_millis(500), "{took:?}");
+            assert!(sample.memory_bytes > 100_000, "{sample:?}");
+            counters.push(sample.cpu_micros);
+        }
+        // Each of the requests costs 5 ms.
+        assert!(counters[2] >= counters[0] + 9_000, "{counters:?}");
+        lab
+    });
+}
