@@ -12,19 +12,50 @@ mod lab;
 
 use std::time::{Duration, Instant};
 
-use kubeplay::{runtime::docker::Engine, store::runtime::Verb};
+use kubeplay::{
+    runtime::docker::Engine,
+    store::runtime::{NodeLimits, Verb},
+};
 use lab::{Lab, TestPod, Victim};
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         if let Some(engine) = lab::engine().await {
+            limits(&engine).await;
             node_kills(&engine).await;
             for while_starting in [false, true] {
                 process_kills(&engine, while_starting).await;
             }
         }
     });
+}
+
+/// How exactly the limit of a pod, and the cap of a node with three pods that would use all of it, are met.
+async fn limits(engine: &Engine) {
+    let state = tempfile::tempdir().unwrap();
+    let mut lab = Lab::new(engine.clone(), state.path());
+    let over = Duration::from_secs(10);
+    let pod = TestPod::new(9);
+    lab.hog(&pod, pod.run_sandbox(), 250).await;
+    let used = lab
+        .cpu_milli(std::slice::from_ref(&pod.container), over)
+        .await;
+    println!("a pod with a limit of 250m uses {used}m");
+    let container = pod.container;
+    lab.ask(Verb::RemoveContainer { container }).await.unwrap();
+    let limits = NodeLimits {
+        cpu_milli: 500,
+        memory_bytes: 256 << 20,
+    };
+    let pods: Vec<TestPod> = (0..3).map(TestPod::new).collect();
+    for pod in &pods {
+        lab.hog(pod, pod.run_on(limits), 0).await;
+    }
+    let all: Vec<_> = pods.iter().map(|pod| pod.container.clone()).collect();
+    let used = lab.cpu_milli(&all, over).await;
+    println!("three hogs on a node of 500m use {used}m");
+    lab.end().await;
 }
 
 /// From the call to the report of the last container's end, and of the last sandbox's.

@@ -1,9 +1,10 @@
 //! What runs inside the built-in image: the same program, called with `__guest` as its first argument.
 //!
-//! `pause` is a sandbox: it waits. `workload serve` is a small HTTP server that costs a given amount of CPU and memory,
+//! `pause` is a sandbox: it waits. `agent` is one that can be told whose it is. `workload serve` is a small HTTP server that costs a given amount of CPU and memory,
 //! `workload exit` is a program that ends. `libraries` is asked outside of containers, when the image is packed.
 //! Nothing here may load what the rest of kubeplay needs: there is one of these per container.
 
+pub mod agent;
 pub mod arguments;
 mod serve;
 
@@ -11,6 +12,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
@@ -32,13 +34,14 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["pause"] => pause(),
+        ["agent"] => agent(),
         ["libraries"] => libraries(),
         ["workload", rest @ ..] => match arguments::parse(rest) {
             Ok(Work::Serve(how)) => serve(&how),
             Ok(Work::Exit(how)) => exit(how),
             Err(error) => return refuse(&error),
         },
-        _ => return refuse("expected pause or workload"),
+        _ => return refuse("expected pause, agent or workload"),
     };
     result.unwrap_or_else(|error| {
         say(&error.to_string());
@@ -68,6 +71,19 @@ fn pause() -> io::Result<ExitCode> {
             }
         }
     })
+}
+
+/// Waits as [`pause`] does, and does what it is told meanwhile.
+fn agent() -> io::Result<ExitCode> {
+    std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(|| {
+            let etc = Path::new("/etc");
+            if let Err(error) = agent::obey(io::stdin().lock(), io::stdout().lock(), etc) {
+                say(&error.to_string());
+            }
+        })?;
+    pause()
 }
 
 /// Prints the libraries that this program is linked to, a path a line.

@@ -34,6 +34,8 @@ pub enum Refusal {
     Topology(String),
     /// Docker was asked for, and this is why it cannot be had.
     NoEngine(String),
+    /// The engine's machine has not enough memory.
+    Memory(String),
 }
 
 impl Refusal {
@@ -42,6 +44,10 @@ impl Refusal {
         match self {
             Self::Topology(text) => {
                 super::say_error(text.trim_end());
+                super::USAGE
+            }
+            Self::Memory(why) => {
+                super::say_error(&format!("kubeplay: {why}"));
                 super::USAGE
             }
             Self::NoEngine(reason) => {
@@ -105,6 +111,11 @@ impl Start {
         };
         for object in &mut objects {
             set_runtime(object, all, open_kind);
+        }
+        if let Some(engine) = &engine
+            && let Some(why) = memory_lacks(&objects, engine.memory_bytes())
+        {
+            return Err(Refusal::Memory(why));
         }
         let runtime_reason = match (&engine, open_kind) {
             (Some(engine), _) => format!("docker {} at {}", engine.version(), engine.host()),
@@ -199,6 +210,62 @@ fn private_file(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
+/// How much of the memory of the engine's machine pods may be promised, in percent: it has other things to do too.
+const MEMORY_PERCENT: u64 = 80;
+
+/// Why the pods of a topology do not fit into the memory of the engine's machine; none if they do, or if some of them
+/// may be simulated.
+fn memory_lacks(objects: &[Object], memory_bytes: u64) -> Option<String> {
+    let simulated = |object: &Object| asked_runtime(object) == Some(RuntimeKind::Simulated);
+    if memory_bytes == 0 || objects.iter().any(simulated) {
+        return None;
+    }
+    let needs: u64 = objects.iter().map(memory_of).sum();
+    let may = memory_bytes / 100 * MEMORY_PERCENT;
+    let mebibytes = |bytes: u64| bytes >> 20;
+    (needs > may).then(|| {
+        format!(
+            "the topology's pods may use {} MiB of memory, and the Docker engine's machine has {} MiB, of which pods get {MEMORY_PERCENT} %: lower their limits or replicas, or use --runtime simulated",
+            mebibytes(needs),
+            mebibytes(memory_bytes),
+        )
+    })
+}
+
+/// The memory that an object's pods may use: their limits, or where they have none, their requests.
+fn memory_of(object: &Object) -> u64 {
+    let (spec, replicas) = match object {
+        Object::Pod(pod) => (Some(&*pod.spec), 1),
+        Object::Deployment(it) => {
+            let spec = it.spec.as_ref();
+            let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+            (spec.and_then(|spec| spec.template.spec.as_ref()), replicas)
+        }
+        Object::ReplicaSet(it) => {
+            let spec = it.spec.as_ref();
+            let template = spec.and_then(|spec| spec.template.as_ref());
+            let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+            (
+                template.and_then(|template| template.spec.as_ref()),
+                replicas,
+            )
+        }
+        _ => return 0,
+    };
+    let of_container = |container: &k8s_openapi::api::core::v1::Container| {
+        let resources = container.resources.as_ref()?;
+        let lists = [resources.limits.as_ref(), resources.requests.as_ref()];
+        let amount = lists
+            .into_iter()
+            .flatten()
+            .find_map(|list| list.get("memory"))?;
+        u64::try_from(Quantity::of(amount).value()).ok()
+    };
+    let containers = spec.iter().flat_map(|spec| &spec.containers);
+    let pod: u64 = containers.filter_map(of_container).sum();
+    pod.saturating_mul(u64::try_from(replicas).unwrap_or(0))
+}
+
 fn asked_runtime(object: &Object) -> Option<RuntimeKind> {
     let Object::Node(_) = object else { return None };
     match object.annotations().get(RUNTIME_ANNOTATION)?.as_str() {
@@ -244,4 +311,46 @@ pub fn log(options: &RunOptions) -> anyhow::Result<()> {
         .with_writer(file)
         .init();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_do_not_fit_into_the_machine_are_refused_before_anything_starts() {
+        let text = r#"
+[cluster]
+name = "large"
+[[nodes]]
+name = "node"
+count = 2
+cpu = "4"
+memory = "64Gi"
+[[deployments]]
+name = "web"
+replicas = 10
+requests = { memory = "1Gi" }
+limits = { memory = "2Gi" }
+[[deployments]]
+name = "other"
+replicas = 5
+requests = { memory = "1Gi" }
+"#;
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let mut objects = topology::load(file.path()).unwrap().objects;
+        let gibibytes = |n: u64| n << 30;
+        assert_eq!(memory_lacks(&objects, gibibytes(32)), None);
+        assert_eq!(memory_lacks(&objects, 0), None);
+        let why = memory_lacks(&objects, gibibytes(31)).unwrap();
+        assert!(
+            why.contains("25600 MiB") && why.contains("31744 MiB"),
+            "{why}"
+        );
+        for object in &mut objects {
+            set_runtime(object, Some(RuntimeKind::Simulated), RuntimeKind::Simulated);
+        }
+        assert_eq!(memory_lacks(&objects, gibibytes(1)), None);
+    }
 }

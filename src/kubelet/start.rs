@@ -113,7 +113,7 @@ impl Worker {
             SandboxStep::Absent(_) => {
                 self.sandbox.step = SandboxStep::Starting;
                 let sandbox = self.sandbox_id();
-                let config = Arc::new(config::sandbox(&self.pod));
+                let config = Arc::new(config::sandbox(&self.pod, cx));
                 let verb = Verb::RunPodSandbox { sandbox, config };
                 agent.ask(Ask::RunSandbox(sandbox), verb, cx);
                 // One dead sandbox is kept, for its containers' logs.

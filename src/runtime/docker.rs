@@ -10,6 +10,7 @@
 
 mod addresses;
 mod calls;
+mod caps;
 mod clean;
 mod containers;
 mod context;
@@ -20,6 +21,7 @@ mod images;
 mod index;
 mod labels;
 mod network;
+mod pool;
 mod reap;
 mod run;
 mod sandboxes;
@@ -121,6 +123,7 @@ impl DockerRuntime {
         tokio::spawn(calls::dispatch(Arc::clone(&shared), inbox));
         tokio::spawn(watch::watch(Arc::clone(&shared)));
         tokio::spawn(usage::measure(Arc::clone(&shared)));
+        shared.tasks.spawn(pool::keep(Arc::clone(&shared)));
         shared.tasks.spawn(prepare(Arc::clone(&shared)));
         tokio::spawn(tidy(Arc::clone(&shared), machine));
         Ok(Self {
@@ -134,6 +137,12 @@ impl DockerRuntime {
     #[must_use]
     pub fn run(&self) -> &str {
         self.shared.run.id()
+    }
+
+    /// How many sandboxes are ready that were made ahead.
+    #[must_use]
+    pub fn warm_sandboxes(&self) -> usize {
+        self.shared.pool.len()
     }
 
     /// Where the core's calls go.

@@ -37,12 +37,24 @@ pub struct SandboxConfig {
     pub pod: Key,
     pub hostname: Name,
     pub labels: BTreeMap<String, String>,
+    /// Whether nothing of the pod has to be fixed when its sandbox is made: then one that was made ahead will do.
+    pub generic: bool,
+    /// What all pods of the node may use together.
+    pub node: NodeLimits,
+}
+
+/// What everything on a node may use together; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLimits {
+    pub cpu_milli: u64,
+    pub memory_bytes: u64,
 }
 
 /// What a container is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContainerConfig {
     pub pod: Key,
+    pub hostname: Name,
     pub image: String,
     /// Replaces the image's entry point, if not empty.
     pub command: Vec<String>,

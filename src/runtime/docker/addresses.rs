@@ -15,13 +15,21 @@ const REST: Duration = Duration::from_secs(60);
 /// The first addresses of a subnet are the gateway's and the system's.
 const RESERVED: u32 = 10;
 
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    Sandbox(SandboxId),
+    /// A sandbox that was made ahead, by its number.
+    Warm(u64),
+}
+
 /// The addresses of one subnet.
 #[derive(Debug)]
 pub struct Addresses {
     subnet: Subnet,
     /// Offset of the first address that nobody ever had.
     fresh: u32,
-    held: BTreeMap<SandboxId, Ipv4Addr>,
+    held: BTreeMap<Holder, Ipv4Addr>,
     /// Given back, oldest first.
     resting: VecDeque<(Instant, Ipv4Addr)>,
 }
@@ -38,8 +46,8 @@ impl Addresses {
     }
 
     /// The address of a sandbox: always the same while it has it. None if all are taken or rest.
-    pub fn allocate(&mut self, sandbox: SandboxId, now: Instant) -> Option<Ipv4Addr> {
-        if let Some(held) = self.held.get(&sandbox) {
+    pub fn allocate(&mut self, holder: Holder, now: Instant) -> Option<Ipv4Addr> {
+        if let Some(held) = self.held.get(&holder) {
             return Some(*held);
         }
         let address = if self.fresh + 1 < self.subnet.size() {
@@ -52,18 +60,25 @@ impl Addresses {
             }
             self.resting.pop_front()?.1
         };
-        self.held.insert(sandbox, address);
+        self.held.insert(holder, address);
         Some(address)
     }
 
     /// The address that a sandbox has.
     pub fn get(&self, sandbox: SandboxId) -> Option<Ipv4Addr> {
-        self.held.get(&sandbox).copied()
+        self.held.get(&Holder::Sandbox(sandbox)).copied()
+    }
+
+    /// A sandbox that was made ahead becomes a pod's.
+    pub fn hand_over(&mut self, warm: u64, sandbox: SandboxId) {
+        if let Some(address) = self.held.remove(&Holder::Warm(warm)) {
+            self.held.insert(Holder::Sandbox(sandbox), address);
+        }
     }
 
     /// Takes a sandbox's address back.
-    pub fn release(&mut self, sandbox: SandboxId, now: Instant) {
-        if let Some(address) = self.held.remove(&sandbox) {
+    pub fn release(&mut self, holder: Holder, now: Instant) {
+        if let Some(address) = self.held.remove(&holder) {
             self.resting.push_back((now, address));
         }
     }
@@ -74,11 +89,28 @@ mod tests {
     use super::*;
     use crate::api::Uid;
 
-    fn sandbox(pod: u128) -> SandboxId {
+    fn id(pod: u128) -> SandboxId {
         SandboxId {
             pod: Uid(pod),
             attempt: 0,
         }
+    }
+
+    fn sandbox(pod: u128) -> Holder {
+        Holder::Sandbox(id(pod))
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "some moment")]
+    fn a_sandbox_that_was_made_ahead_brings_its_address() {
+        let now = Instant::now();
+        let mut addresses = Addresses::new("10.1.0.0/28".parse().unwrap());
+        let address = addresses.allocate(Holder::Warm(7), now);
+        assert_eq!(addresses.get(id(1)), None);
+        addresses.hand_over(7, id(1));
+        assert_eq!(addresses.get(id(1)), address);
+        assert_eq!(addresses.allocate(sandbox(1), now), address);
+        assert_ne!(addresses.allocate(Holder::Warm(7), now), address);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub struct Engine {
     host: String,
     version: String,
     cpus: u64,
+    memory_bytes: u64,
     architecture: String,
     takes_cgroup_parent: bool,
 }
@@ -69,6 +70,10 @@ impl Engine {
                 .and_then(|n| u64::try_from(n).ok())
                 .unwrap_or(1)
                 .max(1),
+            memory_bytes: info
+                .mem_total
+                .and_then(|n| u64::try_from(n).ok())
+                .unwrap_or(0),
             version: info.server_version.unwrap_or_default(),
             architecture: info.architecture.unwrap_or_default(),
             takes_cgroup_parent: info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::CGROUPFS),
@@ -96,6 +101,12 @@ impl Engine {
     #[must_use]
     pub const fn cpus(&self) -> u64 {
         self.cpus
+    }
+
+    /// How much memory its machine has, in bytes; 0 if it does not say.
+    #[must_use]
+    pub const fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// Processors of the host per processor of a cluster whose nodes have so many millicores in all:

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{labels::Part, usage::Running};
 use crate::{
     api::{Name, Uid},
-    store::runtime::{Exit, Report},
+    store::runtime::{Exit, Report, SandboxId},
 };
 
 /// Where a container is in its life.
@@ -50,6 +50,8 @@ pub struct Index {
     changes: u64,
     /// Number of the last kill of a node, and of a pod.
     node_kills: BTreeMap<Name, u64>,
+    /// Sandboxes that were made ahead, by the engine's id: their labels do not say whose they are.
+    adopted: BTreeMap<String, SandboxId>,
     pod_kills: BTreeMap<Uid, u64>,
 }
 
@@ -138,6 +140,28 @@ impl Index {
         self.entries.insert(seen.part, entry);
     }
 
+    /// A sandbox that was made ahead becomes a pod's. It is as one that is being started, until it has been told.
+    pub fn adopt(&mut self, sandbox: SandboxId, node: Name, id: String) {
+        let part = Part::Sandbox(sandbox);
+        self.adopted.insert(id.clone(), sandbox);
+        self.created(Seen {
+            part: part.clone(),
+            node,
+            id,
+            state: SeenState::Created,
+            ip: None,
+            joined: None,
+        });
+        self.starting(&part);
+    }
+
+    /// Whose a sandbox is that was made ahead, and the node it belongs to.
+    pub fn adopted(&self, id: &str) -> Option<(Part, Name)> {
+        let part = Part::Sandbox(*self.adopted.get(id)?);
+        let entry = self.entries.get(&part).filter(|entry| entry.id == id)?;
+        Some((part, entry.node.clone()))
+    }
+
     fn change(&mut self, part: &Part, change: impl FnOnce(&mut Entry)) {
         let Ticket(changed) = self.ticket();
         if let Some(entry) = self.entries.get_mut(part) {
@@ -197,6 +221,7 @@ impl Index {
     /// A container is gone. Returns the report if it was thought to run.
     pub fn removed(&mut self, part: &Part) -> Option<Report> {
         let entry = self.entries.remove(part)?;
+        self.adopted.remove(&entry.id);
         self.ticket();
         let gone = Exit {
             code: 137,
@@ -296,7 +321,7 @@ fn report(part: &Part, entry: Entry, exit: Exit) -> Option<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::runtime::{ContainerId, SandboxId};
+    use crate::store::runtime::ContainerId;
 
     const POD: Uid = Uid(1);
     const WELL: Exit = Exit {
@@ -343,6 +368,28 @@ mod tests {
 
     fn ended(index: &mut Index, part: &Part, exit: Exit) -> Option<Report> {
         index.ended(part, &format!("id of {part}"), exit)
+    }
+
+    #[test]
+    fn a_sandbox_that_was_made_ahead_is_a_pods_from_when_it_was_taken_until_it_is_gone() {
+        let mut index = Index::default();
+        let Part::Sandbox(id) = sandbox() else {
+            unreachable!()
+        };
+        assert_eq!(index.adopted("warm"), None);
+        index.adopt(id, Name::from("node-1"), "warm".to_owned());
+        assert_eq!(
+            index.adopted("warm"),
+            Some((sandbox(), Name::from("node-1")))
+        );
+        // An end before it was answered is held back, as with any other.
+        assert_eq!(index.ended(&sandbox(), "warm", WELL), None);
+        assert!(matches!(
+            index.started(&sandbox(), true),
+            Some(Report::SandboxExited { .. })
+        ));
+        index.removed(&sandbox());
+        assert_eq!(index.adopted("warm"), None);
     }
 
     #[test]

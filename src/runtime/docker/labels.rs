@@ -25,6 +25,8 @@ pub const CONTAINER: &str = "kubeplay.container";
 pub const ATTEMPT: &str = "kubeplay.attempt";
 /// Attempt of the sandbox that the container is joined to.
 pub const SANDBOX: &str = "kubeplay.sandbox";
+/// On sandboxes that were made ahead. Which pod took one is known to the run alone.
+pub const WARM: &str = "kubeplay.warm";
 /// On built-in images: the hash of their contents.
 pub const IMAGE: &str = "kubeplay.image";
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::PoisonError, time::Instant};
 use futures_util::future::join_all;
 
 use super::{
+    addresses::Holder,
     calls::Targets,
     engine::Failure,
     index::{SeenState, State, Ticket},
@@ -33,10 +34,17 @@ impl Shared {
         let part = Part::Sandbox(sandbox);
         let (network, _) = self.network().await?;
         self.built_in().await?;
+        self.cap(node, config.node);
+        if config.generic {
+            self.pool.wanted(sandbox, node);
+            if let Some(ip) = self.adopt(sandbox, config, node, ticket).await? {
+                return Ok(Answer::Sandbox { ip });
+            }
+        }
         let _turn = self.turn(&part).await;
         let _permit = self.starts.acquire().await;
         self.check_alive(ticket, node, sandbox.pod)?;
-        let ip = self.allocate(sandbox).await?;
+        let ip = self.allocate(Holder::Sandbox(sandbox)).await?;
         let around = self.surroundings(node);
         let body = |image: &str, labels: BTreeMap<&'static str, String>| {
             spec::sandbox(config, image, &around, &network.name, &ip, labels)
@@ -62,22 +70,76 @@ impl Shared {
         Ok(Answer::Sandbox { ip })
     }
 
-    async fn allocate(&self, sandbox: SandboxId) -> Result<String, Failure> {
+    /// Takes a sandbox that was made ahead, if there is one; its address.
+    async fn adopt(
+        &self,
+        sandbox: SandboxId,
+        config: &SandboxConfig,
+        node: &Name,
+        ticket: Ticket,
+    ) -> Result<Option<String>, RuntimeError> {
+        let part = Part::Sandbox(sandbox);
+        let _turn = self.turn(&part).await;
+        self.check_alive(ticket, node, sandbox.pod)?;
+        // One that was asked for before may exist, even if nobody heard that it was made.
+        if !self.first_asked(sandbox) {
+            return Ok(None);
+        }
+        while let Some(mut warm) = self.pool.take() {
+            let Some(addresses) = self.known_addresses() else {
+                return Ok(None);
+            };
+            let ip = {
+                let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+                addresses.hand_over(warm.number, sandbox);
+                addresses.get(sandbox).map(|ip| ip.to_string())
+            };
+            self.index().adopt(sandbox, node.clone(), warm.id.clone());
+            let told = match &ip {
+                Some(ip) => warm.name(config, ip).await,
+                None => Err(Failure::Other("it has no address".to_owned())),
+            };
+            if let Err(failure) = told {
+                tracing::warn!(container = warm.id, %failure, "a sandbox made ahead is of no use");
+                self.discard(sandbox).await;
+                continue;
+            }
+            if let Err(killed) = self.check_alive(ticket, node, sandbox.pod) {
+                self.kill_one(&warm.id).await;
+                return Err(killed);
+            }
+            return Ok(ip);
+        }
+        Ok(None)
+    }
+
+    /// A sandbox that was made ahead has ended and is nobody's.
+    pub async fn lost_warm(&self, id: &str) {
+        if self.pool.ended(id)
+            && let Err(failure) = reap::remove_container(&self.engine, id).await
+        {
+            tracing::warn!(container = id, %failure, "remove failed");
+        }
+    }
+
+    /// Takes an address.
+    pub async fn allocate(&self, holder: Holder) -> Result<String, Failure> {
         let (_, addresses) = self.network().await?;
         let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = addresses.allocate(sandbox, now());
+        let address = addresses.allocate(holder, now());
         let address = address.ok_or_else(|| {
             Failure::Other("no address is free in the cluster's network".to_owned())
         })?;
         Ok(address.to_string())
     }
 
-    async fn release(&self, sandbox: SandboxId) {
+    /// Gives an address back.
+    pub async fn release(&self, holder: Holder) {
         if let Ok((_, addresses)) = self.network().await {
             addresses
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .release(sandbox, now());
+                .release(holder, now());
         }
     }
 
@@ -92,7 +154,7 @@ impl Shared {
             }
             self.index().removed(&part);
         }
-        self.release(sandbox).await;
+        self.release(Holder::Sandbox(sandbox)).await;
     }
 
     /// Ends a sandbox and whatever runs in it.
@@ -130,9 +192,14 @@ impl Shared {
         // Asked of the engine: what is not known here must go too.
         let mut seen = self.list(&[(labels::POD_UID, uid.as_str())]).await?;
         seen.retain(|container| is_of(&container.part, container.joined, sandbox));
+        let part = Part::Sandbox(sandbox);
+        // One that was made ahead has no pod's labels.
+        let known = self.index().get(&part).map(|entry| entry.id.clone());
+        let adopted = known.filter(|_| !seen.iter().any(|container| container.part == part));
         let (owner, containers): (Vec<_>, Vec<_>) = seen
             .into_iter()
             .map(|container| (container.part, container.id))
+            .chain(adopted.map(|id| (part, id)))
             .partition(|(part, _)| matches!(part, Part::Sandbox(_)));
         for group in [containers, owner] {
             let removals = group.iter().map(async |(part, id)| {
@@ -146,14 +213,21 @@ impl Shared {
                 .into_iter()
                 .collect::<Result<(), _>>()?;
         }
-        self.release(sandbox).await;
+        self.release(Holder::Sandbox(sandbox)).await;
+        self.pool.unwanted(sandbox);
+        self.forget_asked(sandbox);
         Ok(Answer::Removed)
     }
 
     /// Everything that the engine has of a node.
     pub async fn list_node(&self, node: &Name) -> Result<Answer, RuntimeError> {
         let (mut sandboxes, mut containers) = (Vec::new(), Vec::new());
-        for seen in self.list(&[(labels::NODE, node)]).await? {
+        let mut all = self.list(&[(labels::NODE, node)]).await?;
+        // Those that were made ahead have no node's label.
+        let mut adopted = self.list(&[(labels::WARM, "")]).await?;
+        adopted.retain(|seen| seen.node == *node);
+        all.append(&mut adopted);
+        for seen in all {
             match seen.part {
                 Part::Sandbox(sandbox) => sandboxes.push(SandboxState {
                     sandbox,

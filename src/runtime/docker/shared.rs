@@ -1,7 +1,7 @@
 //! What all calls share: the engine, what is known to run, what is prepared once, and where reports go.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
@@ -17,21 +17,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Options,
     addresses::Addresses,
+    caps::Caps,
     engine::{Engine, Failure, within},
     image,
     index::{Index, Seen, SeenState, Ticket},
     labels::{self, Part},
     network::{self, Network},
+    pool::Pool,
     run::Run,
     spec::Surroundings,
 };
 use crate::{
     api::{Name, Uid},
-    store::runtime::{Exit, Report, RuntimeError, RuntimeErrorKind},
+    store::{
+        config::RuntimeKind,
+        runtime::{Exit, NodeLimits, Report, RuntimeError, RuntimeErrorKind, SandboxId},
+    },
 };
 
 /// How many containers are started at once; more only makes the queue longer.
-const STARTS_AT_ONCE: usize = 4;
+pub const STARTS_AT_ONCE: usize = 4;
 const LIST_LIMIT: Duration = Duration::from_secs(5);
 const INSPECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -47,6 +52,11 @@ pub struct Shared {
     /// Cancelled when no call is taken any more.
     pub closing: CancellationToken,
     index: Mutex<Index>,
+    /// Sandboxes that were made ahead.
+    pub pool: Pool,
+    pub caps: Caps,
+    /// Sandboxes that were asked for.
+    asked: Mutex<BTreeSet<SandboxId>>,
     /// Who is making a container just now.
     turns: Mutex<BTreeMap<Part, Arc<tokio::sync::Mutex<()>>>>,
     network: OnceCell<(Network, Mutex<Addresses>)>,
@@ -72,6 +82,9 @@ impl Shared {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             index: Mutex::default(),
+            pool: Pool::default(),
+            caps: Caps::default(),
+            asked: Mutex::default(),
             turns: Mutex::default(),
             network: OnceCell::new(),
             image: tokio::sync::Mutex::default(),
@@ -93,6 +106,36 @@ impl Shared {
             Arc::clone(turns.entry(part.clone()).or_default())
         };
         turn.lock_owned().await
+    }
+
+    /// Whether a sandbox is asked for for the first time.
+    pub fn first_asked(&self, sandbox: SandboxId) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(sandbox)
+    }
+
+    /// A sandbox is gone.
+    pub fn forget_asked(&self, sandbox: SandboxId) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.remove(&sandbox);
+    }
+
+    /// Caps what a node's containers may use together, where that is possible.
+    pub fn cap(&self, node: &Name, limits: NodeLimits) {
+        let Some(why) = self.caps.set(self, node, limits) else {
+            return;
+        };
+        let engine = &self.engine;
+        let message = format!(
+            "Docker {} at {}; nodes are not capped: {why}",
+            engine.version(),
+            engine.host()
+        );
+        self.report(Report::Engine {
+            runtime: RuntimeKind::Docker,
+            up: true,
+            message,
+        });
     }
 
     /// Tells the core.
@@ -139,13 +182,19 @@ impl Shared {
         *self.image.lock().await = None;
     }
 
+    /// The control group above those of a node's containers, where the engine takes one.
+    pub fn cgroup_parent(&self, node: &str) -> Option<String> {
+        let parent = || format!("/kubeplay/{}/{node}", self.run.id());
+        self.engine.takes_cgroup_parent().then(parent)
+    }
+
     /// What is the same for all containers of a node.
     pub fn surroundings<'a>(&self, node: &'a str) -> Surroundings<'a> {
-        let parent = || format!("/kubeplay/{}/{node}", self.run.id());
         Surroundings {
             node,
-            cgroup_parent: self.engine.takes_cgroup_parent().then(parent),
+            cgroup_parent: self.cgroup_parent(node),
             cpu_share: self.options.cpu_share,
+            limits: self.caps.of(node),
         }
     }
 
@@ -163,13 +212,19 @@ impl Shared {
     /// The containers of this run that have these labels too.
     pub async fn list(&self, with: &[(&str, &str)]) -> Result<Vec<Seen>, Failure> {
         let mut wanted = vec![format!("{}={}", labels::RUN, self.run.id())];
-        wanted.extend(with.iter().map(|(name, value)| format!("{name}={value}")));
+        // Without a value: whatever it is.
+        wanted.extend(with.iter().map(|(name, value)| match *value {
+            "" => (*name).to_owned(),
+            value => format!("{name}={value}"),
+        }));
         let filters = [("label", wanted)].into_iter().collect();
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&filters);
         let listing = self.engine.docker().list_containers(Some(options.build()));
         let listing = within(LIST_LIMIT, "list containers", listing).await?;
+        let index = self.index();
+        let seen = |summary| seen(summary, &index);
         Ok(listing.into_iter().filter_map(seen).collect())
     }
 
@@ -221,11 +276,11 @@ impl Shared {
 }
 
 /// A listed container, if it is a pod's.
-fn seen(summary: ContainerSummary) -> Option<Seen> {
+fn seen(summary: ContainerSummary, index: &Index) -> Option<Seen> {
     use ContainerSummaryStateEnum::{CREATED, DEAD, EXITED, REMOVING};
     let labels = summary.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).map(String::as_str);
-    let (part, node) = Part::of_labels(label)?;
+    let (part, node) = Part::of_labels(label).or_else(|| index.adopted(summary.id.as_deref()?))?;
     let networks = summary.network_settings.and_then(|s| s.networks);
     Some(Seen {
         part,

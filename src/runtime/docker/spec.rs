@@ -9,7 +9,10 @@ use bollard::models::{
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use crate::store::runtime::{ContainerConfig, SandboxConfig};
+use crate::{
+    api::{Key, Name},
+    store::runtime::{ContainerConfig, NodeLimits, SandboxConfig},
+};
 
 /// The shortest quota that the kernel takes, in µs.
 const LEAST_QUOTA_US: f64 = 1_000.0;
@@ -27,6 +30,8 @@ pub struct Surroundings<'a> {
     pub cgroup_parent: Option<String>,
     /// Processors of the host per processor of the cluster.
     pub cpu_share: f64,
+    /// What the node's containers may use together.
+    pub limits: NodeLimits,
 }
 
 /// The container that owns a pod's network.
@@ -64,6 +69,39 @@ pub fn sandbox(
     }
 }
 
+/// A sandbox that is nobody's yet: its agent, which writes into `/etc`, is told later whose it is.
+pub fn warm_sandbox(
+    image: &str,
+    around: &Surroundings<'_>,
+    network: &str,
+    ip: &str,
+    labels: BTreeMap<&'static str, String>,
+) -> ContainerCreateBody {
+    let config = SandboxConfig {
+        pod: Key::new("", ""),
+        hostname: Name::from("sandbox"),
+        labels: BTreeMap::new(),
+        generic: true,
+        node: NodeLimits::default(),
+    };
+    let body = sandbox(&config, image, around, network, ip, labels);
+    ContainerCreateBody {
+        entrypoint: Some(super::image::command("agent")),
+        // The owner of /etc/hosts. It has no capability.
+        user: Some("0:0".to_owned()),
+        attach_stdin: Some(true),
+        open_stdin: Some(true),
+        // Who attaches later hears what is said later.
+        attach_stdout: Some(true),
+        host_config: body.host_config.map(|host| HostConfig {
+            // Docker mounts /etc/hosts read-only into a read-only root.
+            readonly_rootfs: Some(false),
+            ..host
+        }),
+        ..body
+    }
+}
+
 /// A pod's container, joined to its sandbox.
 pub fn container(
     config: &ContainerConfig,
@@ -79,13 +117,24 @@ pub fn container(
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
+    // As runtimes do; a sandbox that was made ahead would give its own.
+    if !config.env.iter().any(|(name, _)| name == "HOSTNAME") {
+        env.push(format!("HOSTNAME={}", config.hostname));
+    }
     if built_in {
         env.push(format!("KUBEPLAY_POD={}", config.pod));
         env.push(format!("KUBEPLAY_NODE={}", around.node));
         env.push(format!("KUBEPLAY_CPU_SHARE={}", around.cpu_share));
     }
-    let memory = i64::try_from(config.memory_limit_bytes).unwrap_or(i64::MAX);
-    let (period, quota) = cpu_quota(config.cpu_limit_milli, around.cpu_share).unzip();
+    // The kernel refuses a group that may use more than the one above it.
+    let within = |limit: u64, of_node: u64| match of_node {
+        0 => limit,
+        _ => limit.min(of_node),
+    };
+    let memory = within(config.memory_limit_bytes, around.limits.memory_bytes);
+    let memory = i64::try_from(memory).unwrap_or(i64::MAX);
+    let milli = within(config.cpu_limit_milli, around.limits.cpu_milli);
+    let (period, quota) = cpu_quota(milli, around.cpu_share).unzip();
     ContainerCreateBody {
         image: Some(image.to_owned()),
         entrypoint: some(&config.command),
@@ -159,7 +208,7 @@ fn cpu_shares(milli: u64) -> i64 {
 
 /// Period and quota, in µs, of a limit in the cluster's millicores; none without a limit. Where the quota would be less
 /// than the kernel takes, the period grows instead.
-fn cpu_quota(limit_milli: u64, share: f64) -> Option<(i64, i64)> {
+pub fn cpu_quota(limit_milli: u64, share: f64) -> Option<(i64, i64)> {
     if limit_milli == 0 {
         return None;
     }
@@ -175,11 +224,11 @@ fn cpu_quota(limit_milli: u64, share: f64) -> Option<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Key;
 
     fn config() -> ContainerConfig {
         ContainerConfig {
             pod: Key::new("default", "web"),
+            hostname: Name::from("web"),
             image: "nginx".to_owned(),
             command: vec![],
             args: vec![],
@@ -197,6 +246,10 @@ mod tests {
         node: "node-1",
         cgroup_parent: None,
         cpu_share: 0.5,
+        limits: NodeLimits {
+            cpu_milli: 0,
+            memory_bytes: 0,
+        },
     };
 
     #[test]
@@ -238,7 +291,7 @@ mod tests {
             (host.cpu_period, host.cpu_quota),
             (Some(100_000), Some(50_000))
         );
-        assert_eq!(body.env.unwrap(), ["A=b"]);
+        assert_eq!(body.env.unwrap(), ["A=b", "HOSTNAME=web"]);
         assert_eq!((body.entrypoint, body.cmd), (None, None));
     }
 
@@ -253,6 +306,7 @@ mod tests {
             body.env.unwrap(),
             [
                 "A=b",
+                "HOSTNAME=web",
                 "KUBEPLAY_POD=default/web",
                 "KUBEPLAY_NODE=node-1",
                 "KUBEPLAY_CPU_SHARE=0.5"

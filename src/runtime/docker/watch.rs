@@ -117,7 +117,12 @@ impl Watch {
         let actor = event.actor.unwrap_or_default();
         let attributes = actor.attributes.unwrap_or_default();
         let label = |name: &str| attributes.get(name).map(String::as_str);
-        let (Some((part, _)), Some(id)) = (Part::of_labels(label), actor.id) else {
+        let Some(id) = actor.id else {
+            return;
+        };
+        let adopted = || self.shared.index().adopted(&id);
+        let Some((part, _)) = Part::of_labels(label).or_else(adopted) else {
+            self.shared.lost_warm(&id).await;
             return;
         };
         let code = label("exitCode").and_then(|code| code.parse().ok());

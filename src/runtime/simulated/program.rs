@@ -112,6 +112,7 @@ mod tests {
     fn config(line: &[&str]) -> ContainerConfig {
         ContainerConfig {
             pod: Key::new("default", "web"),
+            hostname: "web".into(),
             image: String::new(),
             command: Vec::new(),
             args: line.iter().map(ToString::to_string).collect(),

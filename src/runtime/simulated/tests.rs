@@ -7,7 +7,7 @@ use crate::{
     api::Key,
     store::{
         config::RuntimeKind,
-        runtime::{ContainerConfig, SandboxConfig},
+        runtime::{ContainerConfig, NodeLimits, SandboxConfig},
     },
 };
 
@@ -70,12 +70,15 @@ impl Bench {
                 pod: key.clone(),
                 hostname: "web".into(),
                 labels: BTreeMap::new(),
+                generic: false,
+                node: NodeLimits::default(),
             }),
         })
         .unwrap();
         let container = container(pod);
         let config = Arc::new(ContainerConfig {
             pod: key,
+            hostname: Name::from("web"),
             image: String::new(),
             command: Vec::new(),
             args: args.iter().map(ToString::to_string).collect(),
@@ -248,6 +251,8 @@ fn a_lost_call_is_done_or_not_but_never_answered() {
                 pod: Key::new("default", "web"),
                 hostname: "web".into(),
                 labels: BTreeMap::new(),
+                generic: false,
+                node: NodeLimits::default(),
             }),
         });
     }

@@ -24,8 +24,8 @@ use kubeplay::{
     store::{
         config::RuntimeKind,
         runtime::{
-            Answer, Call, ContainerConfig, ContainerId, ContainerUsage, Exit, Report, RuntimeError,
-            SandboxConfig, SandboxId, Verb,
+            Answer, Call, ContainerConfig, ContainerId, ContainerUsage, Exit, NodeLimits, Report,
+            RuntimeError, SandboxConfig, SandboxId, Verb,
         },
     },
 };
@@ -101,13 +101,40 @@ impl TestPod {
                 pod: self.key.clone(),
                 hostname: self.key.name.clone(),
                 labels: Default::default(),
+                generic: false,
+                node: NodeLimits::default(),
             }),
         }
+    }
+
+    /// As [`run_sandbox`](Self::run_sandbox), on a node that has so much.
+    pub fn run_on(&self, node: NodeLimits) -> Verb {
+        let Verb::RunPodSandbox { sandbox, config } = self.run_sandbox() else {
+            unreachable!()
+        };
+        let config = Arc::new(SandboxConfig {
+            node,
+            ..(*config).clone()
+        });
+        Verb::RunPodSandbox { sandbox, config }
+    }
+
+    /// As [`run_sandbox`](Self::run_sandbox), of a pod that may use one that was made ahead.
+    pub fn run_generic(&self) -> Verb {
+        let Verb::RunPodSandbox { sandbox, config } = self.run_sandbox() else {
+            unreachable!()
+        };
+        let config = Arc::new(SandboxConfig {
+            generic: true,
+            ..(*config).clone()
+        });
+        Verb::RunPodSandbox { sandbox, config }
     }
 
     pub fn config(&self, args: &[&str]) -> ContainerConfig {
         ContainerConfig {
             pod: self.key.clone(),
+            hostname: self.key.name.clone(),
             image: BUILT_IN_IMAGE.to_owned(),
             command: vec![],
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
@@ -228,6 +255,15 @@ impl Lab {
         ip
     }
 
+    /// Waits until so many sandboxes have been made ahead.
+    pub async fn wait_until_warm(&self, sandboxes: usize) {
+        let start = Instant::now();
+        while self.runtime.warm_sandboxes() < sandboxes {
+            assert!(start.elapsed() < PATIENCE, "no sandbox is made ahead");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Starts many at once.
     pub async fn run_all(&mut self, pods: &[TestPod]) {
         let steps: [fn(&TestPod) -> Verb; 3] = [
@@ -280,6 +316,64 @@ impl Lab {
             _ => None,
         })
         .await
+    }
+
+    /// Starts a pod that computes for longer than any test.
+    pub async fn hog(&mut self, pod: &TestPod, sandbox: Verb, cpu_limit_milli: u64) {
+        let Answer::Sandbox { ip } = self.ask(sandbox).await.unwrap() else {
+            panic!("no sandbox");
+        };
+        let config = ContainerConfig {
+            cpu_limit_milli,
+            ..pod.config(&["serve", "--cpu-ms", "600000"])
+        };
+        self.ask(pod.create(config)).await.unwrap();
+        self.ask(pod.start()).await.unwrap();
+        let address = format!("{ip}:8080");
+        get(&address, "/healthz").await;
+        tokio::spawn(async move { try_get(&address, "/").await });
+    }
+
+    /// What containers use together, in millicores, over some time.
+    pub async fn cpu_milli(&mut self, containers: &[ContainerId], over: Duration) -> u64 {
+        let mut sums = Vec::new();
+        for _ in 0..2 {
+            let mut sum = 0;
+            let start = Instant::now();
+            for container in containers {
+                sum += self.usage(container).await.0.cpu_micros;
+            }
+            // Each was measured in a second of its own.
+            sums.push((start, sum));
+            tokio::time::sleep(over).await;
+        }
+        let passed = sums[1].0 - sums[0].0;
+        u64::try_from(u128::from(sums[1].1 - sums[0].1) * 1000 / passed.as_micros()).unwrap()
+    }
+
+    /// The containers that are nobody's yet.
+    pub async fn warm(&self) -> Vec<String> {
+        let labels = vec!["kubeplay.warm".to_owned(), self.guard.label().remove(0)];
+        self.guard.containers_with(labels).await
+    }
+
+    /// SIGKILL, from outside.
+    pub async fn kill(&self, id: &str) {
+        let docker = self.guard.docker();
+        // One that a pod took, and that died with its node, does not run.
+        let _ = docker.kill_container(id, None).await;
+    }
+
+    /// How many of some containers have a text in their hosts file.
+    pub async fn hosts_files(&self, ids: &[String], text: &str) -> usize {
+        let mut found = 0;
+        for id in ids {
+            let inspected = self.guard.docker().inspect_container(id, None).await;
+            let path = inspected.unwrap().hosts_path.unwrap();
+            let hosts = std::fs::read_to_string(path).unwrap_or_default();
+            found += usize::from(hosts.contains(text));
+        }
+        found
     }
 
     /// A running container that is not ours, on the run's network.
@@ -354,7 +448,11 @@ impl Guard {
     }
 
     pub async fn containers(&self) -> Vec<String> {
-        let filters = [("label", self.label())].into_iter().collect();
+        self.containers_with(self.label()).await
+    }
+
+    async fn containers_with(&self, labels: Vec<String>) -> Vec<String> {
+        let filters = [("label", labels)].into_iter().collect();
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&filters)

@@ -1,9 +1,13 @@
 //! The verbs, end to end.
 
+use std::time::Duration;
+
 use bollard::{Docker, query_parameters::RemoveContainerOptionsBuilder};
 use kubeplay::{
     api::image::BUILT_IN_IMAGE,
-    store::runtime::{Answer, Exit, Report, RuntimeErrorKind, SandboxId, Verb},
+    store::runtime::{
+        Answer, ContainerId, Exit, NodeLimits, Report, RuntimeErrorKind, SandboxId, Verb,
+    },
 };
 
 use super::lab::{Lab, TestPod, get, with_lab};
@@ -334,12 +338,90 @@ fn load_is_measured_each_second() {
         for _ in 0..3 {
             get(&format!("{ip}:8080"), "/").await;
             let (sample, took) = lab.usage(&pod.container).await;
-            assert!(took < std::time::Duration::from_millis(500), "{took:?}");
+            assert!(took < Duration::from_millis(500), "{took:?}");
             assert!(sample.memory_bytes > 100_000, "{sample:?}");
             counters.push(sample.cpu_micros);
         }
         // Each of the requests costs 5 ms.
         assert!(counters[2] >= counters[0] + 9_000, "{counters:?}");
+        lab
+    });
+}
+
+#[test]
+fn a_sandbox_that_was_made_ahead_is_as_good_as_any() {
+    with_lab(async |mut lab| {
+        // The first comes before any could be made; it shows that more may be needed.
+        let first = TestPod::new(1);
+        lab.ask(first.run_generic()).await.unwrap();
+        lab.wait_until_warm(2).await;
+        let made = lab.guard.containers().await;
+        let pod = TestPod::new(2);
+        let Answer::Sandbox { ip } = lab.ask(pod.run_generic()).await.unwrap() else {
+            panic!("no sandbox");
+        };
+        let text = format!("\n{ip}\tpod-2\n");
+        assert_eq!(lab.hosts_files(&made, &text).await, 1);
+        lab.ask(pod.create(pod.config(&[]))).await.unwrap();
+        lab.ask(pod.start()).await.unwrap();
+        assert!(
+            get(&format!("{ip}:8080"), "/healthz")
+                .await
+                .ends_with("ok\n")
+        );
+        let (sandboxes, containers) = list(&mut lab, "node-1").await;
+        assert_eq!((sandboxes.len(), containers.len()), (2, 1));
+        // It dies with its node as any other, and is told of.
+        lab.ask(Verb::KillNode).await.unwrap();
+        let mut ended = [lab.sandbox_exit().await, lab.sandbox_exit().await];
+        ended.sort();
+        assert_eq!(ended, [first.sandbox, pod.sandbox]);
+        let sandbox = pod.sandbox;
+        lab.ask(Verb::RemovePodSandbox { sandbox }).await.unwrap();
+        let (sandboxes, containers) = list(&mut lab, "node-1").await;
+        assert_eq!((sandboxes, containers), (vec![false], vec![]));
+        // One that died before anybody took it is not handed out.
+        lab.wait_until_warm(2).await;
+        for id in lab.warm().await {
+            lab.kill(&id).await;
+        }
+        let pod = TestPod::new(3);
+        let Answer::Sandbox { ip } = lab.ask(pod.run_generic()).await.unwrap() else {
+            panic!("no sandbox");
+        };
+        lab.ask(pod.create(pod.config(&[]))).await.unwrap();
+        lab.ask(pod.start()).await.unwrap();
+        get(&format!("{ip}:8080"), "/healthz").await;
+        lab
+    });
+}
+
+/// Three containers that would use all they can get, on a node that has a quarter of a processor.
+#[test]
+fn a_node_may_use_no_more_than_it_has_and_a_pod_no_more_than_its_limit() {
+    with_lab(async |mut lab| {
+        let limits = NodeLimits {
+            cpu_milli: 250,
+            memory_bytes: 256 << 20,
+        };
+        let pods: Vec<TestPod> = (0..3).map(TestPod::new).collect();
+        for pod in &pods {
+            lab.hog(pod, pod.run_on(limits), 0).await;
+        }
+        let all: Vec<ContainerId> = pods.iter().map(|pod| pod.container.clone()).collect();
+        let used = lab.cpu_milli(&all, Duration::from_secs(4)).await;
+        // A busy machine gives less; the benchmark says how exactly the cap is met.
+        assert!((20..=270).contains(&used), "the node uses {used}m of 250m");
+        for pod in &pods {
+            let container = pod.container.clone();
+            lab.ask(Verb::RemoveContainer { container }).await.unwrap();
+        }
+        let pod = TestPod::new(9);
+        lab.hog(&pod, pod.run_sandbox(), 200).await;
+        let used = lab
+            .cpu_milli(std::slice::from_ref(&pod.container), Duration::from_secs(4))
+            .await;
+        assert!((20..=216).contains(&used), "the pod uses {used}m of 200m");
         lab
     });
 }
