@@ -1,4 +1,6 @@
-//! Figures of the Docker runtime on this machine: a killed node, and what is left of a killed process.
+//! Figures of the Docker runtime on this machine: limits, a killed node, and what is left of a killed process.
+//!
+//! `cargo bench --bench docker -- limits`, `-- nodes`, `-- killed`, `-- leaks`; all of them without a word.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -10,22 +12,48 @@
 #[expect(dead_code, reason = "shared with the tests")]
 mod lab;
 
+#[path = "../tests/it/pty/session.rs"]
+#[expect(dead_code, reason = "shared with the tests")]
+mod session;
+
 use std::time::{Duration, Instant};
 
+use bollard::{
+    Docker,
+    query_parameters::{
+        ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptions,
+    },
+};
 use kubeplay::{
     runtime::docker::Engine,
     store::runtime::{NodeLimits, Verb},
 };
 use lab::{Lab, TestPod, Victim};
+use rustix::process::Signal;
+use session::Session;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         if let Some(engine) = lab::engine().await {
-            limits(&engine).await;
-            node_kills(&engine).await;
-            for while_starting in [false, true] {
-                process_kills(&engine, while_starting).await;
+            let asked: Vec<String> = std::env::args()
+                .skip(1)
+                .filter(|word| !word.starts_with('-'))
+                .collect();
+            let wanted = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+            if wanted("limits") {
+                limits(&engine).await;
+            }
+            if wanted("nodes") {
+                node_kills(&engine).await;
+            }
+            if wanted("killed") {
+                for while_starting in [false, true] {
+                    process_kills(&engine, while_starting).await;
+                }
+            }
+            if wanted("leaks") {
+                leaks(&engine).await;
             }
         }
     });
@@ -110,6 +138,95 @@ async fn process_kills(engine: &Engine, while_starting: bool) {
         &format!("killed while the shop {when}: {within} of 10 gone within 8 s"),
         &mut times,
     );
+}
+
+/// Fifty runs with faults at random moments and one of five ends at a random moment; nothing may stay.
+async fn leaks(engine: &Engine) {
+    let ends = ["quit", "panic", "SIGTERM", "SIGHUP", "SIGKILL"];
+    let before = everything(engine).await;
+    let mut times = Vec::new();
+    for run in 0..50_u32 {
+        let draw = |what: u32, below: u32| {
+            let mixed = (run * 7 + what).wrapping_mul(2_654_435_761);
+            (mixed >> 16) % below
+        };
+        match ends[run as usize % ends.len()] {
+            "panic" => panic_once(engine),
+            end => once(engine, end, draw).await,
+        }
+        let start = Instant::now();
+        while everything(engine).await != before {
+            assert!(start.elapsed().as_secs() < 30, "run {run} left something");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        times.push(start.elapsed());
+    }
+    print(
+        "50 runs with random faults and ends, nothing left of any",
+        &mut times,
+    );
+}
+
+/// A run with a node that is killed and healed, and an end.
+async fn once(engine: &Engine, end: &str, draw: impl Fn(u32, u32) -> u32) {
+    let faults = [
+        format!("{}ms kill node-1", draw(2, 4000)),
+        format!("{}ms heal node-1", 4000 + draw(3, 1000)),
+    ];
+    let lasts = match end {
+        "quit" => format!("{}ms", 500 + draw(1, 6000)),
+        _ => "10m".to_owned(),
+    };
+    let arguments = [
+        "--for", &lasts, "--fault", &faults[0], "--fault", &faults[1],
+    ];
+    let state = tempfile::tempdir().unwrap();
+    let mut victim = Victim::start_with(engine, state.path(), "demo/tiny.toml", &arguments).await;
+    let signal = match end {
+        "SIGTERM" => Signal::TERM,
+        "SIGHUP" => Signal::HUP,
+        _ => Signal::KILL,
+    };
+    if end != "quit" {
+        tokio::time::sleep(Duration::from_millis(draw(1, 6000).into())).await;
+        victim.signal(signal);
+    }
+    victim.wait();
+    victim
+        .guard
+        .until_nothing_is_left(Duration::from_secs(30))
+        .await;
+}
+
+/// A run that panics as its screen opens, in a terminal.
+fn panic_once(engine: &Engine) {
+    let variables = [("KUBEPLAY_PANIC", "screen"), ("DOCKER_HOST", engine.host())];
+    let arguments = ["demo/tiny.toml", "--runtime", "docker"];
+    let mut session = Session::start(&arguments, &variables, 80, 24);
+    assert_ne!(session.end(), Some(0));
+}
+
+/// How many containers and networks with our label the engine has, and how many volumes of any kind.
+async fn everything(engine: &Engine) -> [usize; 3] {
+    let docker = Docker::connect_with_host(engine.host()).unwrap();
+    let filters = [("label", vec!["kubeplay=1".to_owned()])]
+        .into_iter()
+        .collect();
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters);
+    let containers = docker.list_containers(Some(options.build())).await.unwrap();
+    let options = ListNetworksOptionsBuilder::new().filters(&filters);
+    let networks = docker.list_networks(Some(options.build())).await.unwrap();
+    let volumes = docker
+        .list_volumes(None::<ListVolumesOptions>)
+        .await
+        .unwrap();
+    [
+        containers.len(),
+        networks.len(),
+        volumes.volumes.unwrap_or_default().len(),
+    ]
 }
 
 fn print(what: &str, times: &mut [Duration]) {

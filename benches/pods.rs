@@ -13,11 +13,12 @@
 #[expect(dead_code, reason = "shared with the tests")]
 mod lab;
 
+#[path = "../tests/it/docker/live.rs"]
+mod live;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock},
-    thread::JoinHandle,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -27,26 +28,10 @@ use bollard::{
     query_parameters::{CreateContainerOptions, RemoveContainerOptionsBuilder},
 };
 use futures_util::{StreamExt, stream};
-use kubeplay::{
-    api::{Name, Object, Pod, Uid},
-    cluster::{
-        Cluster,
-        thread::{self, CallSink, Handle},
-    },
-    runtime::{
-        docker::{DockerRuntime, Engine, Options},
-        simulated::SimulatedRuntime,
-    },
-    store::{
-        Input, WriteRequest, WriteVerb,
-        config::RUNTIME_ANNOTATION,
-        runtime::{Call, Report, Verb},
-    },
-    topology::{self, Topology},
-};
+use kubeplay::{api::Uid, runtime::docker::Engine, store::WriteVerb, topology};
 use lab::Guard;
+use live::{Live, replicas};
 
-const PATIENCE: Duration = Duration::from_secs(300);
 /// How many starts the engine alone is given at once: more only makes the queue longer.
 const AT_ONCE: usize = 4;
 
@@ -71,138 +56,6 @@ fn main() {
             load(&engine).await;
         }
     });
-}
-
-/// A cluster that runs on the engine.
-struct Live {
-    handle: Handle,
-    cluster: JoinHandle<Cluster>,
-    docker: DockerRuntime,
-    writes: u64,
-    guard: Guard,
-    _state: tempfile::TempDir,
-}
-
-impl Live {
-    /// An empty cluster; network and image are there.
-    async fn start(engine: &Engine, topology: &Topology) -> Self {
-        let late: Arc<OnceLock<Mutex<CallSink>>> = Arc::default();
-        let real = {
-            let late = Arc::clone(&late);
-            Box::new(move |call| {
-                if let Some(sink) = late.get() {
-                    (sink.lock().unwrap())(call);
-                }
-            })
-        };
-        let config = topology.config.clone();
-        let simulated = Box::new(SimulatedRuntime::new(config.seed));
-        let (handle, cluster) = thread::spawn(Cluster::new(config), simulated, real, None).unwrap();
-        let state = tempfile::tempdir().unwrap();
-        let options = Options {
-            program: PathBuf::from(env!("CARGO_BIN_EXE_kubeplay")),
-            state_dir: Some(state.path().to_owned()),
-            ..Options::new("bench", engine.cpu_share(cpu(topology)))
-        };
-        let reports = {
-            let handle = handle.clone();
-            move |reports: Vec<Report>| handle.send(Input::Runtime(reports))
-        };
-        let docker = DockerRuntime::start(engine.clone(), options, reports).unwrap();
-        let sink = late.get_or_init(|| Mutex::new(docker.sink()));
-        // Its answer means that the image is there; nobody waits for it.
-        let warm_up = Call {
-            id: u64::MAX,
-            node: Name::from("nobody"),
-            runtime: kubeplay::store::RuntimeKind::Docker,
-            verb: Verb::ImageStatus {
-                image: kubeplay::api::image::BUILT_IN_IMAGE.to_owned(),
-            },
-        };
-        (sink.lock().unwrap())(warm_up);
-        let guard = Guard {
-            host: engine.host().to_owned(),
-            run: docker.run().to_owned(),
-        };
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        Self {
-            handle,
-            cluster,
-            docker,
-            writes: 0,
-            guard,
-            _state: state,
-        }
-    }
-
-    fn write(&mut self, verb: WriteVerb) {
-        self.writes += 1;
-        let request = WriteRequest {
-            id: self.writes,
-            user: Name::from("bench"),
-            verb,
-        };
-        self.handle.write(request).unwrap().result.unwrap();
-    }
-
-    fn create(&mut self, topology: &Topology) {
-        for object in &topology.objects {
-            let mut object = object.clone();
-            if let Object::Node(node) = &mut object {
-                Arc::make_mut(node)
-                    .metadata
-                    .annotations
-                    .get_or_insert_default()
-                    .insert(RUNTIME_ANNOTATION.to_owned(), "docker".to_owned());
-            }
-            self.write(WriteVerb::Create(object));
-        }
-    }
-
-    fn pods(&self) -> Vec<Arc<Pod>> {
-        let snapshot = self.handle.snapshot();
-        snapshot.store.objects.pods.values().cloned().collect()
-    }
-
-    /// Waits, looking at every snapshot, until a condition holds.
-    async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) -> Instant {
-        let start = Instant::now();
-        let mut published = self.handle.published();
-        while !condition(self) {
-            assert!(start.elapsed() < PATIENCE, "{what} does not come");
-            let _ = tokio::time::timeout(Duration::from_millis(100), published.changed()).await;
-        }
-        Instant::now()
-    }
-
-    async fn end(self) {
-        self.handle.stop();
-        let _ = self.cluster.join();
-        self.docker.shutdown(|_, _| {}).await.unwrap();
-        assert_eq!(self.guard.left().await, Vec::<String>::new());
-    }
-}
-
-/// Millicores of all nodes of a topology.
-fn cpu(topology: &Topology) -> u64 {
-    let of = |object: &Object| match object {
-        Object::Node(node) => {
-            let amounts = node.status.as_ref()?.allocatable.as_ref()?;
-            Some(kubeplay::api::Quantity::of(amounts.get("cpu")?).milli_value())
-        }
-        _ => None,
-    };
-    let sum: i64 = topology.objects.iter().filter_map(of).sum();
-    u64::try_from(sum).unwrap()
-}
-
-fn replicas(topology: &Topology) -> usize {
-    let of = |object: &Object| match object {
-        Object::Deployment(deployment) => deployment.spec.as_ref()?.replicas,
-        _ => None,
-    };
-    let sum: i32 = topology.objects.iter().filter_map(of).sum();
-    usize::try_from(sum).unwrap()
 }
 
 /// The shop from nothing to all pods ready, and the engine alone with the same containers, alternating.

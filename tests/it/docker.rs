@@ -4,4 +4,6 @@
 mod ends;
 mod engine;
 pub mod lab;
+mod live;
+mod outage;
 mod verbs;

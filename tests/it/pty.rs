@@ -178,8 +178,9 @@ fn on_real_containers_a_node_is_lost_its_pods_come_back_and_nothing_is_left() {
         host: engine.host().to_owned(),
         run,
     };
-    // A sandbox and a container for each pod.
-    assert_eq!(runtime.block_on(guard.containers()).len(), 28);
+    // A sandbox and a container for each pod, and some sandboxes that are made ahead.
+    let containers = runtime.block_on(guard.containers()).len();
+    assert!((28..=38).contains(&containers), "{containers} containers");
     session.keys("xk");
     session.wait_for("not noticed yet");
     session.wait_for("nodes 5/6");

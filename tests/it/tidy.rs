@@ -49,8 +49,9 @@ fn rooms_know_only_the_rooms_below_them() {
     let forbidden = |room: &str| -> Vec<&str> {
         let peers = ["scheduler", "controller", "kubelet", "chaos"];
         match room {
-            "api" => [&CORE[..], &peers[..], &["store"]].concat(),
-            "store" => [&CORE[..], &peers[..]].concat(),
+            "api" => [&CORE[..], &peers[..], &["store", "metrics"]].concat(),
+            "store" => [&CORE[..], &peers[..], &["metrics"]].concat(),
+            "metrics" => [&CORE[..], &peers[..]].concat(),
             "scheduler" | "controller" | "kubelet" | "chaos" => {
                 let others = peers.into_iter().filter(|peer| *peer != room);
                 CORE.into_iter().chain(others).collect()
@@ -133,6 +134,7 @@ fn the_core_does_not_wait_and_does_not_print() {
     for room in [
         "api",
         "store",
+        "metrics",
         "scheduler",
         "controller",
         "kubelet",

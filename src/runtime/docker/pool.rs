@@ -106,15 +106,14 @@ impl Pool {
         taken
     }
 
-    /// One has ended; true if it was nobody's yet.
-    pub fn ended(&self, id: &str) -> bool {
+    /// One has ended; its number, if it was nobody's yet.
+    pub fn ended(&self, id: &str) -> Option<u64> {
         let mut state = self.state();
-        let before = state.idle.len();
-        state.idle.retain(|warm| warm.id != id);
-        let found = state.idle.len() < before;
+        let found = state.idle.iter().position(|warm| warm.id == id)?;
+        let warm = state.idle.remove(found)?;
         drop(state);
         self.changed.notify_one();
-        found
+        Some(warm.number)
     }
 
     /// How many there are.

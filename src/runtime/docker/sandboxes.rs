@@ -115,10 +115,22 @@ impl Shared {
 
     /// A sandbox that was made ahead has ended and is nobody's.
     pub async fn lost_warm(&self, id: &str) {
-        if self.pool.ended(id)
-            && let Err(failure) = reap::remove_container(&self.engine, id).await
-        {
+        let Some(number) = self.pool.ended(id) else {
+            return;
+        };
+        self.release(Holder::Warm(number)).await;
+        if let Err(failure) = reap::remove_container(&self.engine, id).await {
             tracing::warn!(container = id, %failure, "remove failed");
+        }
+    }
+
+    /// Removes all sandboxes that were made ahead and are nobody's.
+    pub async fn empty_pool(&self) {
+        while let Some(warm) = self.pool.take() {
+            self.release(Holder::Warm(warm.number)).await;
+            if let Err(failure) = reap::remove_container(&self.engine, &warm.id).await {
+                tracing::warn!(container = warm.id, %failure, "remove failed");
+            }
         }
     }
 

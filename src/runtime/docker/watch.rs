@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{
-    engine::Failure,
+    engine::{Engine, Failure, within},
     labels::{self, Part},
     shared::Shared,
 };
@@ -23,6 +23,9 @@ use crate::store::{
 
 /// Between two listings.
 const LIST_EVERY: Duration = Duration::from_secs(5);
+/// Between two questions whether the engine still answers, and how long it may take: a hung one is told within 2 s.
+const PING_EVERY: Duration = Duration::from_millis(500);
+const PING_LIMIT: Duration = Duration::from_millis(1400);
 /// Before an engine that failed is tried again: first and longest.
 const RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
@@ -78,8 +81,14 @@ impl Watch {
 
     /// Follows the engine's events until it fails.
     async fn follow(&mut self) -> Result<std::convert::Infallible, Failure> {
-        self.compare().await?;
         let engine = self.shared.engine.clone();
+        // A hung engine takes connections and says nothing.
+        within(PING_LIMIT, "ping", engine.docker().ping()).await?;
+        self.compare().await?;
+        if self.up == Some(false) {
+            // What was made ahead may have died with it, and its agents are not heard any more.
+            self.shared.empty_pool().await;
+        }
         self.set_up(
             true,
             &format!("Docker {} at {}", engine.version(), engine.host()),
@@ -97,6 +106,7 @@ impl Watch {
         let mut events = engine.docker().events(Some(options));
         let mut ticks = tokio::time::interval_at(Instant::now() + LIST_EVERY, LIST_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silence = std::pin::pin!(silence(&engine));
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -104,7 +114,11 @@ impl Watch {
                     Some(Err(error)) => return Err(Failure::of("events", error)),
                     None => return Err(Failure::Other("the Docker engine ended its events".to_owned())),
                 },
-                _ = ticks.tick() => self.compare().await?,
+                _ = ticks.tick() => tokio::select! {
+                    compared = self.compare() => compared?,
+                    failure = &mut silence => return Err(failure),
+                },
+                failure = &mut silence => return Err(failure),
             }
         }
     }
@@ -162,5 +176,15 @@ impl Watch {
             }
         }
         Ok(())
+    }
+}
+
+/// Comes back when the engine does not answer any more.
+async fn silence(engine: &Engine) -> Failure {
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        if let Err(failure) = within(PING_LIMIT, "ping", engine.docker().ping()).await {
+            return failure;
+        }
     }
 }

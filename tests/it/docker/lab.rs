@@ -29,6 +29,7 @@ use kubeplay::{
         },
     },
 };
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// What takes longer than this has failed.
@@ -582,17 +583,20 @@ pub struct Victim {
 impl Victim {
     /// Starts one, with a state directory of its own or of others.
     pub async fn start(engine: &Engine, state: &Path, topology: &str) -> Self {
+        Self::start_with(engine, state, topology, &["--for", "10m"]).await
+    }
+
+    /// As [`start`](Self::start), with more arguments.
+    pub async fn start_with(
+        engine: &Engine,
+        state: &Path,
+        topology: &str,
+        arguments: &[&str],
+    ) -> Self {
         let before = locks(state);
         let mut child = Command::new(env!("CARGO_BIN_EXE_kubeplay"))
-            .args([
-                "run",
-                topology,
-                "--headless",
-                "--runtime",
-                "docker",
-                "--for",
-                "10m",
-            ])
+            .args(["run", topology, "--headless", "--runtime", "docker"])
+            .args(arguments)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("DOCKER_HOST", engine.host())
             .env("XDG_STATE_HOME", state)
@@ -625,7 +629,18 @@ impl Victim {
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) {
+        // A pipe that is full would keep it from ending.
+        self.lines.by_ref().for_each(drop);
         self.child.wait().unwrap();
     }
 }
