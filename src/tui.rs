@@ -8,14 +8,21 @@
 //! where it goes is decided in [`layout`]. [`terminal`] owns the terminal's modes.
 
 pub mod action;
+pub mod book;
+pub mod causes;
 pub mod census;
+pub mod explain;
 pub mod feed;
 pub mod glyphs;
+pub mod history;
 pub mod keymap;
 pub mod layout;
+pub mod lines;
+pub mod list;
 pub mod model;
 pub mod node_state;
 pub mod overlay;
+pub mod palette;
 pub mod pod_state;
 pub mod run;
 pub mod terminal;

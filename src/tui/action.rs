@@ -1,41 +1,47 @@
 //! What a person can do: one table. The key map, the help, the footer and the tests are readings of it.
 
-/// Where an action can be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Always, whatever lies over the view.
-    Always,
-    /// In every view.
-    Global,
-    /// In the Cluster view.
-    Cluster,
-    /// In the Events view.
-    Events,
-    /// In the menu of faults.
-    Fault,
-    /// While a question waits for an answer.
-    Confirm,
-    /// In a page that is read: help, details.
-    Page,
-    /// While a filter is typed.
-    Filter,
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $scope:ident $title:literal;)*) => {
+        /// Where an action can be taken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Scope { $($(#[$doc])* $scope,)* }
+
+        impl Scope {
+            /// Every scope.
+            pub const ALL: &'static [Self] = &[$(Self::$scope,)*];
+
+            /// The scope's heading in the help.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$scope => $title,)* }
+            }
+        }
+    };
 }
 
-impl Scope {
-    /// The scope's heading in the help.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::Global => "everywhere",
-            Self::Cluster => "Cluster",
-            Self::Events => "Events",
-            Self::Fault => "after x: faults on the selection",
-            Self::Confirm => "when asked",
-            Self::Page => "in help and details",
-            Self::Filter => "while typing a filter",
-        }
-    }
+scopes! {
+    /// Always, whatever lies over the view.
+    Always "always";
+    /// In every view and on every page.
+    Common "in views and on pages";
+    /// In every view.
+    Global "in every view";
+    /// In the Cluster view.
+    Cluster "Cluster";
+    /// In the Decisions view.
+    Decisions "Decisions";
+    /// In the Events view.
+    Events "Events";
+    /// In the menu of faults.
+    Fault "after x: faults on the selection";
+    /// While a question waits for an answer.
+    Confirm "when asked";
+    /// On a page that is read: help, describe, YAML.
+    Page "on a page";
+    /// While a text is typed.
+    Text "while typing";
+    /// In the palette.
+    Palette "in the palette";
 }
 
 /// What an action can do to the cluster.
@@ -89,30 +95,45 @@ actions! {
     Suspend "suspend" Always None ["ctrl-z"] "suspend" "back to the shell; fg returns";
     Redraw "redraw" Always None ["ctrl-l"] "redraw" "draw the whole screen again";
 
+    Palette "palette" Common None [":"] "cmd" "find any action or object by a few of its letters";
+    Describe "describe" Common None ["d"] "describe" "everything about it, as kubectl describe tells it";
+    Yaml "yaml" Common None ["y"] "yaml" "the object as YAML, as kubectl get -o yaml writes it";
+    Why "why" Common None ["W"] "why" "its chain of causes, up to the input that began it, and what followed";
+    Copy "copy" Common None ["C"] "copy" "copy the selection's name, or the page, to the clipboard (OSC 52)";
+
     ViewCluster "view-cluster" Global None ["1"] "Cluster" "the cluster: nodes and their pods";
+    ViewDecisions "view-decisions" Global None ["2"] "Decisions" "what the scheduler decided, and why";
     ViewEvents "view-events" Global None ["6"] "Events" "what was reported, newest last";
-    Left "left" Global None ["h", "left"] "left" "to the node on the left";
+    Left "left" Global None ["h", "left"] "left" "to the left";
     Down "down" Global None ["j", "down"] "down" "to the next row";
     Up "up" Global None ["k", "up"] "up" "to the row above";
-    Right "right" Global None ["l", "right"] "right" "to the node on the right";
+    Right "right" Global None ["l", "right"] "right" "to the right";
     First "first" Global None ["g", "home"] "first" "to the beginning";
-    Last "last" Global None ["G", "end"] "last" "to the end";
+    Last "last" Global None ["G", "end"] "last" "to the end; in Events the newest, and stay there";
     PageUp "page-up" Global None ["pageup", "ctrl-u"] "page up" "up by a page";
     PageDown "page-down" Global None ["pagedown", "ctrl-d"] "page down" "down by a page";
     NextPane "next-pane" Global None ["tab"] "pane" "to the next pane";
     PrevPane "prev-pane" Global None ["shift-tab"] "pane back" "to the pane before";
-    Open "open" Global None ["enter"] "open" "open what is selected";
-    Back "back" Global None ["esc"] "back" "one step back";
+    Open "open" Global None ["enter"] "open" "open what is selected: a pod's decision, an event's object";
+    Back "back" Global None ["esc"] "back" "one step back: close, clear the filter, the view before";
+    Decide "decide" Global None ["D"] "decision" "to the scheduler's decision about the selection";
+    HistoryBack "history-back" Global None ["["] "before" "to where you were before";
+    HistoryForward "history-forward" Global None ["]"] "after" "forward again";
+    Filter "filter" Global None ["/"] "filter" "show only what contains a text; in the Cluster view, go to it";
+    Freeze "freeze" Global None ["f"] "freeze" "hold the screen still; the cluster goes on";
+    Faults "faults" Global None ["x"] "fault…" "open the menu of faults for the selection";
+    Heal "heal" Global Changes ["u"] "heal" "undo what was done to the selection";
     Pause "pause" Global Changes ["space"] "pause" "stop or continue the cluster's clock; containers go on";
     Step "step" Global Changes ["."] "step" "run one work item of the control plane";
     Help "help" Global None ["?"] "help" "this page";
     Quit "quit" Global None ["q"] "quit" "leave; everything that was started is removed";
 
-    Faults "faults" Cluster None ["x"] "fault…" "open the menu of faults for the selection";
-    Heal "heal" Cluster Changes ["u"] "heal" "undo what was done to the selection";
+    FindNext "find-next" Cluster None ["n"] "next" "to the next node or pod that contains the text";
+    FindPrev "find-prev" Cluster None ["N"] "before" "to the one before";
 
-    Filter "filter" Events None ["/"] "filter" "show only what contains a text";
-    Follow "follow" Events None ["f"] "follow" "stay at the newest event, or not";
+    Raw "raw" Decisions None ["t"] "raw" "scores as the plugins gave them, normalised, or weighted";
+
+
     EventType "event-type" Events None ["t"] "type" "all, warnings only, faults only";
 
     Kill "kill" Fault Destroys ["k"] "kill" "SIGKILL everything at once; a node stays dark until it is healed";
@@ -128,12 +149,18 @@ actions! {
     ScrollUp "scroll-up" Page None ["k", "up"] "up" "scroll up";
     ScrollPageDown "scroll-page-down" Page None ["pagedown", "ctrl-d", "space"] "page down" "scroll down by a page";
     ScrollPageUp "scroll-page-up" Page None ["pageup", "ctrl-u"] "page up" "scroll up by a page";
+    ScrollFirst "scroll-first" Page None ["g", "home"] "top" "to the top";
+    ScrollLast "scroll-last" Page None ["G", "end"] "end" "to the end";
     ClosePage "close-page" Page None ["esc", "q", "?", "enter"] "close" "close the page";
 
-    FilterAccept "filter-accept" Filter None ["enter"] "keep" "keep the filter";
-    FilterCancel "filter-cancel" Filter None ["esc"] "clear" "clear the filter";
-    FilterErase "filter-erase" Filter None ["backspace"] "erase" "erase a character";
-    FilterClear "filter-clear" Filter None ["ctrl-u"] "erase all" "erase the whole text";
+
+    TextAccept "text-accept" Text None ["enter"] "keep" "keep the text";
+    TextCancel "text-cancel" Text None ["esc"] "clear" "clear the text";
+    TextErase "text-erase" Text None ["backspace"] "erase" "erase a character";
+    TextClear "text-clear" Text None ["ctrl-u"] "erase all" "erase the whole text";
+
+    PaletteDown "palette-down" Palette None ["down", "ctrl-n", "tab"] "down" "to the next one";
+    PaletteUp "palette-up" Palette None ["up", "ctrl-p", "shift-tab"] "up" "to the one above";
 }
 
 impl Action {
@@ -162,39 +189,69 @@ const fn hint(actions: &'static [Action], label: &'static str) -> Hint {
     Hint { actions, label }
 }
 
+const MOVE: Hint = hint(
+    &[Action::Left, Action::Down, Action::Up, Action::Right],
+    "move",
+);
+const ROWS: Hint = hint(&[Action::Down, Action::Up], "move");
+const HELP: Hint = hint(&[Action::Help], "help");
+const COMMAND: Hint = hint(&[Action::Palette], "cmd");
+const BACK: Hint = hint(&[Action::Back], "back");
 const CLUSTER: &[Hint] = &[
-    hint(
-        &[Action::Left, Action::Down, Action::Up, Action::Right],
-        "move",
-    ),
+    MOVE,
     hint(&[Action::Open], "open"),
     hint(&[Action::Faults], "fault…"),
     hint(&[Action::Heal], "heal"),
+    hint(&[Action::Describe], "describe"),
+    hint(&[Action::Yaml], "yaml"),
+    hint(&[Action::Why], "why"),
     hint(&[Action::Pause], "pause"),
     hint(&[Action::Step], "step"),
-    hint(&[Action::NextPane], "pane"),
-    hint(&[Action::Help], "help"),
+    COMMAND,
+    HELP,
     hint(&[Action::Quit], "quit"),
 ];
-const EVENTS: &[Hint] = &[
-    hint(&[Action::Down, Action::Up], "move"),
+const DECISIONS: &[Hint] = &[
+    ROWS,
+    hint(&[Action::NextPane], "pane"),
+    hint(&[Action::Open], "go to the pod"),
+    hint(&[Action::Raw], "raw/weighted"),
     hint(&[Action::Filter], "filter"),
-    hint(&[Action::Follow], "follow"),
+    hint(&[Action::Why], "why"),
+    COMMAND,
+    HELP,
+    BACK,
+];
+const EVENTS: &[Hint] = &[
+    ROWS,
+    hint(&[Action::Filter], "filter"),
     hint(&[Action::EventType], "type"),
+    hint(&[Action::Last], "follow"),
     hint(&[Action::Open], "jump to object"),
-    hint(&[Action::Pause], "pause"),
-    hint(&[Action::Help], "help"),
-    hint(&[Action::Back], "back"),
+    hint(&[Action::Decide], "decision"),
+    hint(&[Action::Why], "why"),
+    COMMAND,
+    HELP,
+    BACK,
 ];
 const FAULT: &[Hint] = &[hint(&[Action::CloseMenu], "close")];
 const CONFIRM: &[Hint] = &[hint(&[Action::Yes], "yes"), hint(&[Action::No], "no")];
 const PAGE: &[Hint] = &[
     hint(&[Action::ScrollDown, Action::ScrollUp], "scroll"),
+    hint(&[Action::Describe], "describe"),
+    hint(&[Action::Yaml], "yaml"),
+    hint(&[Action::Why], "why"),
+    hint(&[Action::Copy], "copy"),
     hint(&[Action::ClosePage], "close"),
 ];
-const FILTER: &[Hint] = &[
-    hint(&[Action::FilterAccept], "keep"),
-    hint(&[Action::FilterCancel], "clear"),
+const TEXT: &[Hint] = &[
+    hint(&[Action::TextAccept], "keep"),
+    hint(&[Action::TextCancel], "clear"),
+];
+const PALETTE: &[Hint] = &[
+    hint(&[Action::PaletteUp, Action::PaletteDown], "choose"),
+    hint(&[Action::TextAccept], "take"),
+    hint(&[Action::TextCancel], "close"),
 ];
 
 /// The footer of a scope, most useful first.
@@ -202,13 +259,15 @@ const FILTER: &[Hint] = &[
 pub const fn hints(scope: Scope) -> &'static [Hint] {
     match scope {
         Scope::Cluster => CLUSTER,
+        Scope::Decisions => DECISIONS,
         Scope::Events => EVENTS,
         Scope::Fault => FAULT,
         Scope::Confirm => CONFIRM,
         Scope::Page => PAGE,
-        Scope::Filter => FILTER,
+        Scope::Text => TEXT,
+        Scope::Palette => PALETTE,
         // No view has these alone.
-        Scope::Global | Scope::Always => &[],
+        Scope::Common | Scope::Global | Scope::Always => &[],
     }
 }
 
@@ -218,17 +277,6 @@ mod tests {
 
     use super::*;
     use crate::tui::keymap::{self, Stroke};
-
-    const SCOPES: [Scope; 8] = [
-        Scope::Always,
-        Scope::Global,
-        Scope::Cluster,
-        Scope::Events,
-        Scope::Fault,
-        Scope::Confirm,
-        Scope::Page,
-        Scope::Filter,
-    ];
 
     #[test]
     fn the_table_stands_in_the_order_of_the_actions() {
@@ -241,7 +289,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_where_it_can_be_pressed() {
-        for scope in SCOPES {
+        for scope in Scope::ALL.iter().copied() {
             let mut seen = BTreeSet::new();
             for info in keymap::reachable(scope) {
                 for key in info.keys {
@@ -265,7 +313,7 @@ mod tests {
 
     #[test]
     fn every_footer_hint_is_true() {
-        for scope in SCOPES {
+        for scope in Scope::ALL.iter().copied() {
             for hint in hints(scope) {
                 for action in hint.actions {
                     let stroke = Stroke::parse(action.key()).unwrap();

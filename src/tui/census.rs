@@ -58,7 +58,7 @@ pub fn is_ready(node: &Node) -> bool {
 }
 
 /// Compares names as people do: `node-2` before `node-10`.
-fn natural(a: &str, b: &str) -> Ordering {
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
         let (text_a, text_b) = (non_digits(a), non_digits(b));

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 
+use super::list::Rows;
 use crate::{
     api::{Event, EventType, Name, Object, ObjectRef, Time, Uid},
     store::{Op, Store, What},
@@ -110,7 +111,9 @@ impl Filter {
 pub struct Feed {
     entries: OrdMap<u64, Entry>,
     by_event: OrdMap<Uid, u64>,
-    shown: OrdSet<u64>,
+    /// Entries by what they are about.
+    by_object: OrdMap<ObjectRef, Rows>,
+    shown: Rows,
     filter: Filter,
     next: u64,
 }
@@ -156,8 +159,9 @@ impl Feed {
 
     fn event(&mut self, seq: u64, event: &Arc<Event>) {
         if let Some(old) = self.by_event.insert(event.meta.uid, seq) {
-            self.entries.remove(&old);
-            self.shown.remove(&old);
+            if let Some(entry) = self.entries.remove(&old) {
+                self.forget(old, &entry.object);
+            }
         }
         self.push(seq, Entry::of_event(event));
     }
@@ -166,14 +170,28 @@ impl Feed {
         if self.filter.matches(&entry) {
             self.shown.insert(seq);
         }
+        self.by_object
+            .entry(entry.object.clone())
+            .or_default()
+            .insert(seq);
         self.entries.insert(seq, entry);
         while self.entries.len() > LIMIT {
             let (Some((oldest, entry)), entries) = self.entries.without_min_with_key() else {
                 return;
             };
             self.by_event.remove(&entry.event);
-            self.shown.remove(&oldest);
+            self.forget(oldest, &entry.object);
             self.entries = entries;
+        }
+    }
+
+    fn forget(&mut self, seq: u64, object: &ObjectRef) {
+        self.shown.remove(&seq);
+        if let Some(rows) = self.by_object.get_mut(object) {
+            rows.remove(&seq);
+            if rows.is_empty() {
+                self.by_object.remove(object);
+            }
         }
     }
 
@@ -206,28 +224,23 @@ impl Feed {
         (self.entries.len(), self.shown.len())
     }
 
-    /// The shown entries up to one, newest first; all of them if none is given.
-    pub fn back_from(&self, last: Option<u64>) -> impl Iterator<Item = (u64, &Entry)> {
-        let rows = self.shown.range(..=last.unwrap_or(u64::MAX)).rev();
+    /// The shown entries from one back, newest first.
+    pub fn rows_back(&self, from: u64) -> impl Iterator<Item = (u64, &Entry)> {
+        let rows = self.shown.range(..=from).rev();
         rows.filter_map(|seq| Some((*seq, self.entries.get(seq)?)))
     }
 
-    /// The shown entry so many places from another: later ones are positive. Stops at the ends.
+    /// The numbers of the shown entries.
     #[must_use]
-    pub fn step(&self, from: u64, by: isize) -> Option<u64> {
-        let distance = by.unsigned_abs();
-        let ahead = |seqs: &mut dyn Iterator<Item = &u64>| seqs.take(distance + 1).last().copied();
-        if by < 0 {
-            ahead(&mut self.shown.range(..=from).rev())
-        } else {
-            ahead(&mut self.shown.range(from..))
-        }
+    pub const fn rows(&self) -> &Rows {
+        &self.shown
     }
 
-    /// The oldest and the newest shown entry.
-    #[must_use]
-    pub fn ends(&self) -> Option<(u64, u64)> {
-        Some((*self.shown.get_min()?, *self.shown.get_max()?))
+    /// The entries about an object, newest first.
+    pub fn about(&self, object: &ObjectRef) -> impl Iterator<Item = &Entry> {
+        let rows = self.by_object.get(object).into_iter();
+        rows.flat_map(|rows| rows.iter().rev())
+            .filter_map(|seq| self.entries.get(seq))
     }
 
     /// The newest entries of all, newest first.

@@ -79,15 +79,21 @@ impl fmt::Display for Stroke {
 
 /// The scopes whose actions can be taken in a scope.
 const fn chain(scope: Scope) -> &'static [Scope] {
+    use Scope::{
+        Always, Cluster, Common, Confirm, Decisions, Events, Fault, Global, Page, Palette, Text,
+    };
     match scope {
-        Scope::Always => &[Scope::Always],
-        Scope::Global => &[Scope::Always, Scope::Global],
-        Scope::Cluster => &[Scope::Always, Scope::Global, Scope::Cluster],
-        Scope::Events => &[Scope::Always, Scope::Global, Scope::Events],
-        Scope::Fault => &[Scope::Always, Scope::Fault],
-        Scope::Confirm => &[Scope::Always, Scope::Confirm],
-        Scope::Page => &[Scope::Always, Scope::Page],
-        Scope::Filter => &[Scope::Always, Scope::Filter],
+        Always => &[Always],
+        Common => &[Always, Common],
+        Global => &[Always, Common, Global],
+        Cluster => &[Always, Common, Global, Cluster],
+        Decisions => &[Always, Common, Global, Decisions],
+        Events => &[Always, Common, Global, Events],
+        Page => &[Always, Common, Page],
+        Fault => &[Always, Fault],
+        Confirm => &[Always, Confirm],
+        Text => &[Always, Text],
+        Palette => &[Always, Text, Palette],
     }
 }
 

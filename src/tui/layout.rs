@@ -108,6 +108,18 @@ pub fn take_bottom(rest: &mut Rect, rows: u16) -> Rect {
     }
 }
 
+/// Cuts columns off the left.
+pub fn take_left(rest: &mut Rect, columns: u16) -> Rect {
+    let columns = columns.min(rest.width);
+    let taken = Rect {
+        width: columns,
+        ..*rest
+    };
+    rest.x += columns;
+    rest.width -= columns;
+    taken
+}
+
 /// Cuts columns off the right.
 pub fn take_right(rest: &mut Rect, columns: u16) -> Rect {
     let columns = columns.min(rest.width);

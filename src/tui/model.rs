@@ -5,15 +5,20 @@ use std::{sync::Arc, time::Duration};
 use ratatui::layout::Size;
 
 use super::{
-    action::Scope,
+    action::{Action, Scope},
+    book::{self, Book},
+    causes::Causes,
     census::Census,
     feed::{EntryKind, Feed, Filter},
+    history::History,
     layout::{Areas, Class, Grid},
+    list::ListModel,
+    palette::PaletteModel,
 };
 use crate::{
-    api::{Key, Name, Pod, Time},
+    api::{Key, Kind, Name, ObjectRef, Pod, Time},
     cluster::Snapshot,
-    store::{Input, input::Target},
+    store::{Decision, Input, input::Target},
 };
 
 /// A view: its digit is its own for ever.
@@ -21,7 +26,33 @@ use crate::{
 pub enum View {
     #[default]
     Cluster,
+    Decisions,
     Events,
+}
+
+impl View {
+    /// Every view, in the order of the tabs.
+    pub const ALL: [Self; 3] = [Self::Cluster, Self::Decisions, Self::Events];
+
+    /// The action that goes there; its label is the view's name.
+    #[must_use]
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Cluster => Action::ViewCluster,
+            Self::Decisions => Action::ViewDecisions,
+            Self::Events => Action::ViewEvents,
+        }
+    }
+
+    /// The scope of its own keys.
+    #[must_use]
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::Cluster => Scope::Cluster,
+            Self::Decisions => Scope::Decisions,
+            Self::Events => Scope::Events,
+        }
+    }
 }
 
 /// A part of the Cluster view that can have the focus.
@@ -43,33 +74,38 @@ pub struct ClusterModel {
     pub first_row: usize,
     /// The selected pod among those that wait for a node.
     pub pending: Option<Key>,
+    /// What was last looked for.
+    pub find: String,
+}
+
+/// What of a score is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scores {
+    /// What counts: normalised, times the weight.
+    #[default]
+    Weighted,
+    /// 0 to 100.
+    Normalized,
+    /// As the plugin gave it.
+    Raw,
+}
+
+/// Where the person is in the Decisions view.
+#[derive(Clone, Debug, Default)]
+pub struct DecisionsModel {
+    pub list: ListModel,
+    /// Whether keys scroll the nodes of the decision instead of choosing another one.
+    pub inside: bool,
+    /// The first node that is shown.
+    pub scroll: usize,
+    pub scores: Scores,
 }
 
 /// Where the person is in the Events view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EventsModel {
-    /// Whether the newest event is selected, whatever comes.
-    pub follow: bool,
-    pub cursor: u64,
-    /// The last entry on the screen when not following.
-    pub bottom: u64,
-    /// Whether a filter is being typed.
-    pub typing: bool,
-    pub text: String,
+    pub list: ListModel,
     pub kind: Option<EntryKind>,
-}
-
-impl Default for EventsModel {
-    fn default() -> Self {
-        Self {
-            follow: true,
-            cursor: 0,
-            bottom: 0,
-            typing: false,
-            text: String::new(),
-            kind: None,
-        }
-    }
 }
 
 impl EventsModel {
@@ -77,7 +113,7 @@ impl EventsModel {
     #[must_use]
     pub fn filter(&self) -> Filter {
         Filter {
-            text: self.text.clone(),
+            text: self.list.text.clone(),
             kind: self.kind,
         }
     }
@@ -90,13 +126,28 @@ pub enum Pending {
     Send(Input),
 }
 
+/// A page that is read and scrolled.
+#[derive(Clone, Debug)]
+pub enum Page {
+    /// Every key.
+    Help,
+    /// Everything about an object.
+    Describe(ObjectRef),
+    /// An object as Kubernetes writes it.
+    Yaml(ObjectRef),
+    /// What led to something, and what followed.
+    Causes(Causes),
+    /// A decision in words.
+    Decision(u64),
+}
+
 /// Something that lies over the view.
 #[derive(Clone, Debug)]
 pub enum Overlay {
-    Help { scroll: usize },
-    Details { scroll: usize },
+    Page { page: Page, scroll: usize },
     Faults,
     Confirm { question: String, then: Pending },
+    Palette(PaletteModel),
 }
 
 /// A line above the footer that goes away by itself.
@@ -129,6 +180,7 @@ pub struct Model {
     pub snapshot: Arc<Snapshot>,
     pub census: Census,
     pub feed: Feed,
+    pub book: Book,
     pub about: About,
     pub size: Size,
     /// Wall time since the screen was opened.
@@ -137,7 +189,13 @@ pub struct Model {
     pub seen: Duration,
     pub view: View,
     pub cluster: ClusterModel,
+    pub decisions: DecisionsModel,
     pub events: EventsModel,
+    /// Whether a text is being typed: the view's filter.
+    pub typing: bool,
+    pub history: History,
+    /// Wall time at which the screen was frozen, if it is.
+    pub frozen: Option<Duration>,
     pub overlay: Option<Overlay>,
     pub toast: Option<Toast>,
     /// When `ctrl-c` was last pressed.
@@ -154,13 +212,18 @@ impl Model {
             snapshot,
             census: Census::default(),
             feed: Feed::default(),
+            book: Book::default(),
             about,
             size,
             wall: Duration::ZERO,
             seen: Duration::ZERO,
             view: View::default(),
             cluster: ClusterModel::default(),
+            decisions: DecisionsModel::default(),
             events: EventsModel::default(),
+            typing: false,
+            history: History::default(),
+            frozen: None,
             overlay: None,
             toast: None,
             interrupted: None,
@@ -168,6 +231,7 @@ impl Model {
         };
         let seen = model.feed.read(&model.snapshot.store);
         model.census.update(&model.snapshot, seen);
+        model.book.read(&model.snapshot.store);
         model
     }
 
@@ -177,7 +241,8 @@ impl Model {
         if self.snapshot.paused {
             self.snapshot.at
         } else {
-            self.snapshot.at + self.wall.saturating_sub(self.seen)
+            let wall = self.frozen.unwrap_or(self.wall);
+            self.snapshot.at + wall.saturating_sub(self.seen)
         }
     }
 
@@ -202,13 +267,48 @@ impl Model {
     /// Where keys go.
     #[must_use]
     pub const fn scope(&self) -> Scope {
-        match (&self.overlay, self.view) {
-            (Some(Overlay::Help { .. } | Overlay::Details { .. }), _) => Scope::Page,
-            (Some(Overlay::Faults), _) => Scope::Fault,
-            (Some(Overlay::Confirm { .. }), _) => Scope::Confirm,
-            (None, View::Events) if self.events.typing => Scope::Filter,
-            (None, View::Events) => Scope::Events,
-            (None, View::Cluster) => Scope::Cluster,
+        match &self.overlay {
+            Some(Overlay::Page { .. }) => Scope::Page,
+            Some(Overlay::Faults) => Scope::Fault,
+            Some(Overlay::Confirm { .. }) => Scope::Confirm,
+            Some(Overlay::Palette(_)) => Scope::Palette,
+            None if self.typing => Scope::Text,
+            None => self.view.scope(),
+        }
+    }
+
+    /// The text that is typed in the view: its filter, or what is looked for.
+    #[must_use]
+    pub const fn text(&self) -> &String {
+        match self.view {
+            View::Cluster => &self.cluster.find,
+            View::Decisions => &self.decisions.list.text,
+            View::Events => &self.events.list.text,
+        }
+    }
+
+    /// The decision that is selected in the Decisions view.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Arc<Decision>> {
+        book::decision(&self.snapshot.store, self.decisions.list.cursor)
+    }
+
+    /// What the view is about: the object that is described, broken, mended.
+    #[must_use]
+    pub fn subject(&self) -> Option<ObjectRef> {
+        match self.view {
+            View::Cluster => match self.selection() {
+                Selection::Nothing => None,
+                Selection::Node(name) => Some(ObjectRef::new(Kind::Node, Key::cluster(name))),
+                Selection::Pod(key) => Some(ObjectRef::new(Kind::Pod, key)),
+            },
+            View::Decisions => self
+                .decision()
+                .map(|decision| ObjectRef::new(Kind::Pod, decision.pod.clone())),
+            View::Events => self
+                .feed
+                .get(self.events.list.cursor)
+                .map(|entry| entry.object.clone()),
         }
     }
 
@@ -232,13 +332,14 @@ impl Model {
         self.snapshot.store.objects.pods.get(key)
     }
 
-    /// What a fault on the selection would be aimed at.
+    /// What a fault would be aimed at.
     #[must_use]
     pub fn target(&self) -> Option<Target> {
-        match self.selection() {
-            Selection::Nothing => None,
-            Selection::Node(name) => Some(Target::Node(name)),
-            Selection::Pod(key) => Some(Target::Pod(key)),
+        let subject = self.subject()?;
+        match subject.kind {
+            Kind::Node => Some(Target::Node(subject.key.name)),
+            Kind::Pod => Some(Target::Pod(subject.key)),
+            _ => None,
         }
     }
 

@@ -1,17 +1,20 @@
 //! What lies over a view: help, details, the menu of faults, a question.
 
 mod help;
+mod palette;
 
 use ratatui::layout::Rect;
 
 use super::{
     action::Action,
+    book, explain,
     layout::{centered, inside},
-    model::{Model, Overlay},
+    lines::Line,
+    model::{Model, Overlay, Page},
     text::{width, wrap},
     theme::Meaning,
     update::fault,
-    view::details::{self, Line},
+    view,
     widget::{
         Pen,
         pen::{Span, span},
@@ -25,54 +28,83 @@ const PAGE: u16 = 100;
 pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     match &model.overlay {
         None => {}
-        Some(Overlay::Help { scroll }) => page(model, pen, area, *scroll),
-        Some(Overlay::Details { scroll }) => page(model, pen, area, *scroll),
+        Some(Overlay::Page { page, scroll }) => draw_page(model, pen, area, page, *scroll),
         Some(Overlay::Faults) => faults(model, pen, area),
         Some(Overlay::Confirm { question, .. }) => confirm(pen, area, question),
+        Some(Overlay::Palette(palette)) => palette::draw(pen, area, palette),
     }
 }
 
 /// Scrolls the page.
 pub fn scroll(model: &mut Model, by: isize) {
-    let place = page_place(model, Rect::new(0, 0, model.size.width, model.size.height));
-    let lines = page_lines(model, inside(place).width.saturating_sub(2)).len();
-    let most = lines.saturating_sub(usize::from(inside(place).height));
-    if let Some(Overlay::Help { scroll } | Overlay::Details { scroll }) = &mut model.overlay {
+    let area = Rect::new(0, 0, model.size.width, model.size.height);
+    let Some(Overlay::Page { page, .. }) = &model.overlay else {
+        return;
+    };
+    let (place, lines) = page_place(model, page, area);
+    let most = lines
+        .len()
+        .saturating_sub(usize::from(inside(place).height));
+    if let Some(Overlay::Page { scroll, .. }) = &mut model.overlay {
         *scroll = scroll.saturating_add_signed(by).min(most);
     }
 }
 
-fn page_place(model: &Model, area: Rect) -> Rect {
-    let columns = PAGE.min(area.width);
-    let lines = page_lines(model, columns.saturating_sub(4)).len();
-    let rows = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
-    centered(
-        area,
-        columns,
-        rows.min(area.height.saturating_sub(2)).max(3),
-    )
+/// The whole open page as plain text.
+#[must_use]
+pub fn page_text(model: &Model) -> Option<String> {
+    let Some(Overlay::Page { page, .. }) = &model.overlay else {
+        return None;
+    };
+    if let Page::Yaml(object) = page {
+        return view::yaml_text(model, object).ok();
+    }
+    let lines = page_lines(model, page, PAGE);
+    let plain: Vec<String> = lines.iter().map(Line::plain).collect();
+    Some(plain.join("\n"))
 }
 
-fn page_lines(model: &Model, columns: u16) -> Vec<Line> {
-    match &model.overlay {
-        Some(Overlay::Help { .. }) => help::lines(model),
-        Some(Overlay::Details { .. }) => details::full(model, columns),
-        _ => Vec::new(),
+/// Where a page is drawn, and its lines.
+fn page_place(model: &Model, page: &Page, area: Rect) -> (Rect, Vec<Line>) {
+    let columns = PAGE.min(area.width);
+    let lines = page_lines(model, page, columns.saturating_sub(4));
+    let rows = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(2);
+    let rows = rows.min(area.height.saturating_sub(2)).max(3);
+    (centered(area, columns, rows), lines)
+}
+
+fn page_lines(model: &Model, page: &Page, columns: u16) -> Vec<Line> {
+    let store = &model.snapshot.store;
+    match page {
+        Page::Help => help::lines(model, columns),
+        Page::Describe(object) => view::describe(model, object, columns),
+        Page::Yaml(object) => view::yaml(model, object),
+        Page::Causes(causes) => causes.lines(store, columns),
+        Page::Decision(number) => book::decision(store, *number)
+            .map_or_else(Vec::new, |decision| {
+                explain::full(decision, model.pod(&decision.pod), columns)
+            }),
     }
 }
 
-fn page(model: &Model, pen: &mut Pen<'_>, area: Rect, scroll: usize) {
-    let place = page_place(model, area);
-    let title = match (&model.overlay, model.target()) {
-        (Some(Overlay::Help { .. }), _) => "Keys".to_owned(),
-        (_, Some(target)) => target.to_string(),
-        _ => "Details".to_owned(),
-    };
-    let inner = panel(pen, place, &[span(title, Meaning::Title)]);
-    let lines = page_lines(model, inner.width);
+fn page_title(page: &Page) -> String {
+    match page {
+        Page::Help => "Keys".to_owned(),
+        Page::Describe(object) => object.to_string(),
+        Page::Yaml(object) => format!("{object} as YAML"),
+        Page::Causes(causes) => format!("Why: {}", causes.title),
+        Page::Decision(number) => format!("Decision {number}"),
+    }
+}
+
+fn draw_page(model: &Model, pen: &mut Pen<'_>, area: Rect, page: &Page, scroll: usize) {
+    let (place, lines) = page_place(model, page, area);
+    let inner = panel(pen, place, &[span(page_title(page), Meaning::Title)]);
     let shown = usize::from(inner.height);
     let first = scroll.min(lines.len().saturating_sub(shown));
-    crate::tui::view::draw_lines(pen, inner, lines.get(first..).unwrap_or_default());
+    view::draw_lines(pen, inner, lines.get(first..).unwrap_or_default());
     if lines.len() > shown {
         let text = format!(
             " {} to {} of {} ",
@@ -92,7 +124,7 @@ fn page(model: &Model, pen: &mut Pen<'_>, area: Rect, scroll: usize) {
 }
 
 /// An empty box over what was there; returns what is inside, a column in.
-fn panel(pen: &mut Pen<'_>, place: Rect, title: &[Span<'_>]) -> Rect {
+pub(super) fn panel(pen: &mut Pen<'_>, place: Rect, title: &[Span<'_>]) -> Rect {
     pen.clear(place);
     let glyphs = pen.glyphs.plain;
     pen.frame(place, glyphs, Meaning::Focus);

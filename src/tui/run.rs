@@ -268,7 +268,8 @@ impl Screen {
 
     /// Looks at the newest snapshot, if there is one, as often as frames may be drawn: a busy cluster publishes far more.
     fn look(&mut self) {
-        if !self.stale || self.model.wall < self.looked + self.options.frame {
+        let frozen = self.model.frozen.is_some();
+        if !self.stale || frozen || self.model.wall < self.looked + self.options.frame {
             return;
         }
         let new = self.handle.snapshot();
@@ -291,6 +292,7 @@ impl Screen {
                 Command::Quit => return Ok(Some(QuitReason::Asked)),
                 Command::Suspend => self.suspend(terminal)?,
                 Command::Redraw => terminal.redraw()?,
+                Command::Copy(text) => terminal.copy(&text)?,
                 Command::Send(input) => {
                     if !self.handle.try_send(input) {
                         self.take(Message::Refused("the cluster is busy: not sent".to_owned()));
@@ -352,12 +354,13 @@ impl Screen {
         let frame = self.drawn.map_or(Duration::ZERO, from);
         let model = &self.model;
         let dirty = self.dirty.then_some(frame);
-        let stale = self.stale.then(|| from(self.looked));
+        let frozen = model.frozen.is_some();
+        let stale = (self.stale && !frozen).then(|| from(self.looked));
         let toast = model
             .toast
             .as_ref()
             .map(|toast| toast.until.saturating_sub(now));
-        let second = (!model.snapshot.paused).then(|| {
+        let second = (!model.snapshot.paused && !frozen).then(|| {
             let left = 1_000_000 - model.now().as_micros().rem_euclid(1_000_000);
             Duration::from_micros(left.unsigned_abs()).max(frame)
         });

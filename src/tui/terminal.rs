@@ -9,6 +9,7 @@ use std::{
 };
 
 use crossterm::{
+    clipboard::CopyToClipboard,
     cursor::{Hide, Show},
     execute, queue,
     terminal::{
@@ -111,6 +112,17 @@ impl Terminal {
         self.inner.draw(view)?;
         queue!(self.inner.backend_mut(), EndSynchronizedUpdate)?;
         io::Write::flush(self.inner.backend_mut())
+    }
+
+    /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
+    ///
+    /// # Errors
+    /// The terminal's.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(
+            self.inner.backend_mut(),
+            CopyToClipboard::to_clipboard_from(text)
+        )
     }
 
     /// Forgets what is on the terminal: the next frame draws every cell.

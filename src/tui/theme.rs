@@ -66,6 +66,12 @@ meanings! {
     Progress "progress",
     ScoreWin "score.win",
     Reject "filter.reject",
+    Chart1 "chart.1",
+    Chart2 "chart.2",
+    Chart3 "chart.3",
+    Chart4 "chart.4",
+    Chart5 "chart.5",
+    Chart6 "chart.6",
 }
 
 /// The themes that come with kubeplay: name and text.

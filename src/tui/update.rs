@@ -1,8 +1,11 @@
 //! What follows from a message: a changed model, and commands for the loop. No I/O.
 
 mod cluster;
+mod decisions;
 mod events;
 pub mod fault;
+mod lists;
+mod typing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,11 +14,14 @@ use ratatui::layout::Size;
 
 use super::{
     action::{Action, Scope},
+    causes::Causes,
+    history::{self, Place},
     keymap::{self, Stroke},
-    model::{Model, Overlay, Pending, View},
+    model::{Model, Overlay, Page, Pending, View},
     overlay,
 };
 use crate::{
+    api::ObjectRef,
     cluster::Snapshot,
     store::{Incident, Input, WriteRequest, input::Fault},
 };
@@ -53,6 +59,8 @@ pub enum Command {
     Suspend,
     /// Draw every cell again.
     Redraw,
+    /// Put a text on the terminal's clipboard.
+    Copy(String),
 }
 
 /// Takes a message.
@@ -64,9 +72,10 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Command> {
         }
         Message::Resize(size) => {
             model.size = size;
-            cluster::reveal(model);
-            events::reveal(model);
+            keep(model);
         }
+        // What is frozen stays as it is; the loop brings the newest one afterwards.
+        Message::Snapshot(_) if model.frozen.is_some() => {}
         Message::Snapshot(snapshot) => take_snapshot(model, snapshot),
         Message::Refused(message) => model.complain(message),
         Message::Resumed => model.seen = model.wall,
@@ -82,12 +91,26 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Command> {
 fn take_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) {
     let old = std::mem::replace(&mut model.snapshot, snapshot);
     model.seen = model.wall;
-    let cursor_event = model.events.cursor;
     let seen = model.feed.read(&model.snapshot.store);
     model.census.update(&model.snapshot, seen);
+    model.book.read(&model.snapshot.store);
+    if let Some(Overlay::Page {
+        page: Page::Causes(causes),
+        ..
+    }) = &mut model.overlay
+    {
+        causes.read(&model.snapshot.store);
+    }
     cluster::keep_selection(model);
-    events::keep_cursor(model, cursor_event);
+    keep(model);
     announce(model, &old);
+}
+
+/// After rows or the room for them changed: what is selected stays selected and on the screen.
+fn keep(model: &mut Model) {
+    cluster::reveal(model);
+    decisions::keep(model);
+    events::keep(model);
 }
 
 /// Says which incidents began and ended between two snapshots.
@@ -142,7 +165,7 @@ fn key(model: &mut Model, stroke: Stroke) -> Vec<Command> {
         return act(model, action);
     }
     match (scope, stroke.code, stroke.ctrl) {
-        (Scope::Filter, KeyCode::Char(c), false) => events::type_char(model, c),
+        (Scope::Text | Scope::Palette, KeyCode::Char(c), false) => typing::type_char(model, c),
         // Any other key answers no: a question is not there to be in the way.
         (Scope::Confirm | Scope::Fault, ..) => model.overlay = None,
         _ => {}
@@ -150,8 +173,21 @@ fn key(model: &mut Model, stroke: Stroke) -> Vec<Command> {
     Vec::new()
 }
 
-/// Takes an action.
+/// Takes an action. A view that was left for another can be gone back to.
 pub fn act(model: &mut Model, action: Action) -> Vec<Command> {
+    let place = Place::of(model);
+    let commands = take(model, action);
+    let stepped = matches!(
+        action,
+        Action::HistoryBack | Action::HistoryForward | Action::Back | Action::Quit
+    );
+    if model.view != place.view && !stepped {
+        model.history.leave(place);
+    }
+    commands
+}
+
+fn take(model: &mut Model, action: Action) -> Vec<Command> {
     match action {
         Action::Interrupt => return interrupt(model),
         Action::Suspend => return vec![Command::Suspend],
@@ -160,8 +196,24 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Pause => return vec![Command::Send(Input::Pause(!model.snapshot.paused))],
         Action::Step => return vec![Command::Send(Input::StepOne)],
         Action::ViewCluster => show(model, View::Cluster),
+        Action::ViewDecisions => show(model, View::Decisions),
         Action::ViewEvents => show(model, View::Events),
-        Action::Help => model.overlay = Some(Overlay::Help { scroll: 0 }),
+        Action::Decide => {
+            decisions::go(model);
+        }
+        Action::HistoryBack | Action::HistoryForward => step_history(model, action),
+        Action::Back => back(model),
+        Action::Freeze => freeze(model),
+        Action::Filter => {
+            model.overlay = None;
+            model.typing = true;
+        }
+        Action::Palette => typing::open_palette(model),
+        Action::Help => open(model, Page::Help),
+        Action::Describe => describe(model),
+        Action::Yaml => about(model, Page::Yaml),
+        Action::Why => why(model),
+        Action::Copy => return copy(model),
         Action::Faults => fault::open_menu(model),
         Action::Heal => return fault::heal(model),
         Action::Kill | Action::Reboot | Action::CutHeartbeats | Action::Cordon => {
@@ -173,8 +225,17 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Command> {
         Action::ScrollUp => overlay::scroll(model, -1),
         Action::ScrollPageDown => overlay::scroll(model, 10),
         Action::ScrollPageUp => overlay::scroll(model, -10),
+        Action::ScrollFirst => overlay::scroll(model, isize::MIN),
+        Action::ScrollLast => overlay::scroll(model, isize::MAX),
+        Action::TextAccept
+        | Action::TextCancel
+        | Action::TextErase
+        | Action::TextClear
+        | Action::PaletteUp
+        | Action::PaletteDown => return typing::act(model, action),
         _ => match model.view {
             View::Cluster => cluster::act(model, action),
+            View::Decisions => decisions::act(model, action),
             View::Events => events::act(model, action),
         },
     }
@@ -185,8 +246,128 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Command> {
 pub fn show(model: &mut Model, view: View) {
     model.view = view;
     model.overlay = None;
-    cluster::reveal(model);
-    events::reveal(model);
+    model.typing = false;
+    keep(model);
+}
+
+/// Opens a page.
+fn open(model: &mut Model, page: Page) {
+    model.overlay = Some(Overlay::Page { page, scroll: 0 });
+}
+
+/// What an open page is about, else what the view is about.
+fn subject(model: &Model) -> Option<ObjectRef> {
+    match &model.overlay {
+        Some(Overlay::Page {
+            page: Page::Describe(object) | Page::Yaml(object),
+            ..
+        }) => Some(object.clone()),
+        _ => model.subject(),
+    }
+}
+
+/// Opens a page about an object.
+fn about(model: &mut Model, page: impl FnOnce(ObjectRef) -> Page) {
+    match subject(model) {
+        Some(object) => open(model, page(object)),
+        None => model.say("nothing is selected"),
+    }
+}
+
+/// Everything about what is selected: in the Decisions view the decision, else the object.
+fn describe(model: &mut Model) {
+    match (model.decision().map(|decision| decision.number), model.view) {
+        (Some(number), View::Decisions) if model.overlay.is_none() => {
+            open(model, Page::Decision(number));
+        }
+        _ => about(model, Page::Describe),
+    }
+}
+
+/// Opens the causes of what is selected: of a page's object, an event, a decision, else an object.
+fn why(model: &mut Model) {
+    let store = &model.snapshot.store;
+    let on_page = matches!(model.overlay, Some(Overlay::Page { .. }));
+    let causes = match (on_page, model.view) {
+        (false, View::Decisions) => model.decision().and_then(|decision| {
+            let title = format!("decision {} about {}", decision.number, decision.pod.name);
+            Some(Causes::of(title, decisions::record(model)?, store))
+        }),
+        (false, View::Events) => {
+            let record = model.events.list.cursor;
+            model.feed.get(record).map(|entry| {
+                let title = format!("{} {}", entry.reason, entry.object_text());
+                Causes::of(title, record, store)
+            })
+        }
+        _ => subject(model).map(|object| Causes::of_object(&object, store)),
+    };
+    match causes {
+        Some(causes) => open(model, Page::Causes(causes)),
+        None => model.say("nothing is known of its causes"),
+    }
+}
+
+fn step_history(model: &mut Model, action: Action) {
+    let found = match action {
+        Action::HistoryBack => history::back(model),
+        _ => history::forward(model),
+    };
+    if found {
+        model.overlay = None;
+        cluster::keep_selection(model);
+        keep(model);
+    } else {
+        model.say("there is nowhere to go");
+    }
+}
+
+/// One step back: out of a part, out of the filter, to the view before.
+fn back(model: &mut Model) {
+    let cleared = match model.view {
+        View::Cluster => return cluster::back(model),
+        View::Decisions if model.decisions.inside => {
+            model.decisions.inside = false;
+            true
+        }
+        View::Decisions if !model.decisions.list.text.is_empty() => {
+            decisions::set_text(model, String::new());
+            true
+        }
+        View::Decisions => false,
+        View::Events => events::clear(model),
+    };
+    if !cleared && !history::back(model) {
+        show(model, View::Cluster);
+    }
+    cluster::keep_selection(model);
+    keep(model);
+}
+
+/// Holds the screen still, or lets it go on.
+fn freeze(model: &mut Model) {
+    if model.frozen.take().is_none() {
+        model.frozen = Some(model.wall);
+        model.say(format!(
+            "the screen is frozen, the cluster goes on; {} lets it go",
+            Action::Freeze.key()
+        ));
+    }
+}
+
+/// Copies the open page, else the name of what is selected.
+fn copy(model: &mut Model) -> Vec<Command> {
+    let page = overlay::page_text(model);
+    let text = page.or_else(|| model.subject().map(|object| object.key.name.to_string()));
+    let Some(text) = text else {
+        model.say("nothing is selected");
+        return Vec::new();
+    };
+    match text.lines().count() {
+        0 | 1 => model.say(format!("copied {text}")),
+        lines => model.say(format!("copied {lines} lines")),
+    }
+    vec![Command::Copy(text)]
 }
 
 fn interrupt(model: &mut Model) -> Vec<Command> {

@@ -2,11 +2,14 @@
 
 mod chrome;
 pub mod cluster;
+pub mod decisions;
+mod describe;
 pub mod details;
 pub mod events;
 mod small;
 
 pub use cluster::draw_lines;
+pub use describe::{lines as describe, yaml, yaml_text};
 
 use ratatui::{Frame, layout::Rect};
 
@@ -39,6 +42,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     chrome::tabs(model, pen, areas.tabs);
     match model.view {
         View::Cluster => cluster::draw(model, pen, &areas),
+        View::Decisions => decisions::draw(model, pen, areas.body),
         View::Events => events::draw(model, pen, areas.body),
     }
     chrome::legend(model, pen, areas.legend);

@@ -2,44 +2,29 @@
 
 use crate::tui::{
     action::{ACTIONS, Scope},
+    lines::{Line, Lines},
     model::{Model, View},
     theme::Meaning,
-    view::details::Line,
 };
 
 /// The page's lines.
-pub fn lines(model: &Model) -> Vec<Line> {
-    let (here, other) = match model.view {
-        View::Cluster => (Scope::Cluster, Scope::Events),
-        View::Events => (Scope::Events, Scope::Cluster),
-    };
-    let scopes = [
-        here,
-        Scope::Fault,
-        Scope::Global,
-        Scope::Always,
-        other,
-        Scope::Confirm,
-        Scope::Page,
-        Scope::Filter,
-    ];
-    let mut lines = Vec::new();
-    let mut wide = |text: String, meaning| {
-        lines.push(Line {
-            label: "",
-            text,
-            meaning,
-            wide: true,
-        });
-    };
-    for scope in scopes {
-        wide(scope.title().to_owned(), Meaning::Title);
+pub fn lines(model: &Model, columns: u16) -> Vec<Line> {
+    let here = model.view.scope();
+    let others = View::ALL
+        .iter()
+        .map(|view| view.scope())
+        .filter(|s| *s != here);
+    let mut scopes = vec![here, Scope::Fault, Scope::Global, Scope::Common];
+    scopes.extend(others);
+    let rest = Scope::ALL.iter().filter(|scope| !scopes.contains(scope));
+    let rest: Vec<Scope> = rest.copied().collect();
+    let mut lines = Lines::new(columns);
+    for scope in scopes.into_iter().chain(rest) {
+        lines.heading(scope.title());
         for info in ACTIONS.iter().filter(|info| info.scope == scope) {
             let keys = info.keys.join(" ");
-            wide(format!("  {keys:<18} {}", info.description), Meaning::Text);
+            lines.raw(format!("  {keys:<18} {}", info.description), Meaning::Text);
         }
-        wide(String::new(), Meaning::Text);
     }
-    lines.pop();
-    lines
+    lines.done()
 }

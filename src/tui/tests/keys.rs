@@ -10,9 +10,10 @@ use crate::{
     },
     tui::{
         Command, Message,
-        action::ACTIONS,
+        action::{ACTIONS, Action, Scope},
         keymap,
         model::{Overlay, Pane, Selection, View},
+        palette::{Item, PaletteModel},
         update,
     },
 };
@@ -95,7 +96,7 @@ fn the_last_ready_node_is_broken_only_after_a_yes() {
     ));
     assert!(screen.text().contains("node-1 is the last ready node"));
     assert_eq!(sent(&screen.press("n y")), [""; 0]);
-    assert_eq!(sent(&screen.press("x k y")), ["kill node node-1"]);
+    assert_eq!(sent(&screen.press("esc x k y")), ["kill node node-1"]);
 }
 
 #[test]
@@ -179,10 +180,11 @@ fn the_events_follow_until_one_looks_back() {
     let mut scene = incident();
     let mut screen = Screen::new(&scene, 80, 24);
     screen.press("6");
-    let newest = screen.model.events.cursor;
+    let newest = screen.model.events.list.cursor;
     screen.press("k");
-    assert!(!screen.model.events.follow && screen.model.events.cursor < newest);
-    let cursor = screen.model.events.cursor;
+    let list = &screen.model.events.list;
+    assert!(!list.follow && list.cursor < newest);
+    let cursor = list.cursor;
     for n in 0..40 {
         scene.event(
             crate::api::Kind::Node,
@@ -193,25 +195,149 @@ fn the_events_follow_until_one_looks_back() {
         );
     }
     screen.show(&scene);
-    assert_eq!(screen.model.events.cursor, cursor);
-    screen.press("f");
-    assert!(screen.model.events.follow && screen.model.events.cursor > newest);
+    assert_eq!(screen.model.events.list.cursor, cursor);
+    screen.press("G");
+    let list = &screen.model.events.list;
+    assert!(list.follow && list.cursor > newest);
     // Through all of them and back, the cursor is always on the screen.
     for key in ["g", "pagedown", "j", "pageup", "G", "k", "pageup", "j"] {
         screen.press(key);
-        let cursor = screen.model.events.cursor;
+        let list = &screen.model.events.list;
         let rows = crate::tui::view::events::rows(&screen.model);
-        let bottom = screen.model.events.bottom;
-        assert!(
-            screen
-                .model
-                .feed
-                .back_from(Some(bottom))
-                .take(rows)
-                .any(|(seq, _)| seq == cursor),
-            "{key}"
-        );
+        let mut window = list.window(screen.model.feed.rows(), rows);
+        assert!(window.any(|seq| seq == list.cursor), "{key}");
     }
+}
+
+#[test]
+fn a_pod_a_node_and_an_event_lead_to_the_decision_and_back() {
+    let decided = |screen: &Screen| {
+        assert_eq!(screen.model.view, View::Decisions);
+        let decision = screen.model.decision().unwrap();
+        (decision.number, decision.pod.name.to_string())
+    };
+    let web = (119, "web-7d9f8c6b54-w8s2x".to_owned());
+    let worker = (118, "worker-66f7b5c9d8-v4e8s".to_owned());
+    let mut screen = Screen::new(&incident(), 120, 36);
+    // The pod that waits, the pod that was placed, the node that it was placed on.
+    for (keys, expected) in [
+        ("tab enter", &worker),
+        ("l l l j j j enter", &web),
+        ("l l l D", &web),
+    ] {
+        screen.press(keys);
+        assert_eq!(decided(&screen), *expected, "{keys}");
+        screen.press("esc");
+        assert_eq!(screen.model.view, View::Cluster, "{keys}");
+        screen.press("esc esc g");
+    }
+    screen.press("6 D");
+    assert_eq!(decided(&screen), web);
+    screen.press("enter");
+    assert_eq!(screen.model.view, View::Cluster);
+    screen.press("[ [");
+    assert_eq!(screen.model.view, View::Events);
+    screen.press("]");
+    assert_eq!(decided(&screen), web);
+    // What nobody decided about is not made up.
+    screen.press("1 g D");
+    assert_eq!(screen.model.view, View::Cluster);
+    assert!(screen.text().contains("no decision about node-1 is kept"));
+}
+
+#[test]
+fn a_filter_narrows_the_decisions() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    screen.press("2 / w o r k enter");
+    assert_eq!(screen.model.book.rows().len(), 1);
+    assert!(screen.text().contains("/work: 1 of 2"), "{}", screen.text());
+    screen.press("esc");
+    assert_eq!(screen.model.book.rows().len(), 2);
+    assert_eq!(screen.model.view, View::Decisions);
+}
+
+#[test]
+fn what_is_looked_for_is_found_on_nodes_and_among_pods() {
+    let mut screen = Screen::new(&quiet(), 120, 36);
+    let mut found = Vec::new();
+    screen.press("/ c a r t enter");
+    for key in ["n", "n", "n", "N"] {
+        let Selection::Pod(pod) = screen.model.selection() else {
+            panic!("{:?}", screen.model.selection());
+        };
+        found.push(pod.name.rsplit('-').next().unwrap().to_owned());
+        screen.press(key);
+    }
+    assert_eq!(found, ["1aa9z", "9ztkk", "h3csw", "1aa9z"]);
+    screen.press("/ ctrl-u n o d e - 5 enter");
+    assert_eq!(screen.model.selection(), Selection::Node("node-5".into()));
+    screen.press("/ ctrl-u q q enter");
+    assert!(screen.text().contains("no node and no pod"));
+}
+
+#[test]
+fn the_palette_reaches_every_action_of_a_view_and_every_object() {
+    let screen = Screen::new(&incident(), 120, 36);
+    for view in View::ALL {
+        let mut screen = Screen {
+            model: screen.model.clone(),
+            ..Screen::new(&incident(), 120, 36)
+        };
+        crate::tui::update::act(&mut screen.model, view.action());
+        let skip = [Action::Palette, Action::CloseMenu];
+        let scopes = [view.scope(), Scope::Fault];
+        let actions = scopes.into_iter().flat_map(keymap::reachable);
+        for info in actions.filter(|info| info.scope != Scope::Always) {
+            let palette = PaletteModel::new(&screen.model, info.name.to_owned());
+            let found = palette.items.contains(&Item::Action(info.action));
+            assert_eq!(found, !skip.contains(&info.action), "{}", info.name);
+        }
+    }
+    let mut screen = screen;
+    screen.press(": w 8 s enter");
+    let key = crate::api::Key::new("default", "web-7d9f8c6b54-w8s2x");
+    assert_eq!(screen.model.selection(), Selection::Pod(key));
+    assert_eq!(
+        sent(&screen.press(": k i l l enter")),
+        ["kill pod default/web-7d9f8c6b54-w8s2x"]
+    );
+    screen.press(": v i e w - d down up enter");
+    assert_eq!(screen.model.view, View::Decisions);
+    screen.press(": esc");
+    assert!(screen.model.overlay.is_none());
+}
+
+#[test]
+fn a_frozen_screen_stands_still_and_catches_up() {
+    let mut scene = quiet();
+    let mut screen = Screen::new(&scene, 120, 36);
+    screen.press("f");
+    update(&mut screen.model, Message::Tick(Duration::from_secs(7)));
+    let before = screen.text();
+    assert!(before.contains("‖ frozen"), "{before}");
+    scene.at(130.0).kill_node("node-3");
+    screen.show(&scene);
+    assert_eq!(screen.text(), before);
+    screen.press("f");
+    assert!(screen.show(&scene).text().contains("not noticed"));
+}
+
+#[test]
+fn the_name_of_the_selection_and_whole_pages_are_copied() {
+    let mut screen = Screen::new(&quiet(), 120, 36);
+    let copied = |commands: Vec<Command>| match &commands[..] {
+        [Command::Copy(text)] => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(copied(screen.press("C")), "node-1");
+    let yaml = copied(screen.press("j y C"));
+    let read: serde_json::Value = serde_saphyr::from_str(&yaml).unwrap();
+    assert_eq!(read["metadata"]["name"], "cart-5c8b77d9f-1aa9z");
+    assert!(
+        yaml.starts_with("apiVersion: v1\nkind: Pod\nmetadata:\n"),
+        "{yaml}"
+    );
+    assert!(copied(screen.press("d C")).contains("node-1"));
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use crossterm::event::{Event, KeyEvent, KeyModifiers};
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Size, style::Style};
+use ratatui::{
+    buffer::Buffer,
+    layout::{Rect, Size},
+    style::Style,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +15,7 @@ use crate::{
     cluster::Snapshot,
     store::{
         Config, Context, DeleteOptions, Incident, Input, Preset, Store, Subresource, What,
-        decision::{Decision, NodeScore, PluginScore, Verdict},
+        decision::{Decision, NodeScore, PluginScore, Rejection, Verdict},
         input::{Fault, FaultRequest, InputSummary, Target},
         runtime::{ContainerId, Exit},
         world::WorldChange,
@@ -19,6 +23,7 @@ use crate::{
     },
     tui::{
         About, Command, Message, Model, glyphs::Glyphs, keymap::Stroke, theme::Theme, update, view,
+        widget::Pen,
     },
 };
 
@@ -329,51 +334,108 @@ impl Scene {
         self
     }
 
-    /// The scheduler chose a node for a pod.
-    pub fn decide(&mut self, pod: &str, node: &str) -> &mut Self {
+    fn decision(&self, pod: &str, verdict: Verdict) -> Decision {
         let key = Key::new("default", pod);
-        let uid = self.store.objects.pods[&key].meta.uid;
-        let score = |node: &str, fit: i64, balanced: i64| NodeScore {
+        let refused = |node: &str, plugin, reason: &str, detail: &str| Rejection {
             node: node.into(),
-            total: fit + balanced,
-            plugins: vec![
-                PluginScore {
-                    plugin: "NodeResourcesFit",
-                    raw: fit,
-                    normalized: fit,
-                    weight: 1,
-                },
-                PluginScore {
-                    plugin: "NodeResourcesBalancedAllocation",
-                    raw: balanced,
-                    normalized: balanced,
-                    weight: 1,
-                },
-            ],
+            plugin,
+            reasons: vec![reason.to_owned()],
+            detail: detail.to_owned(),
+            resolvable: true,
         };
-        let decision = Decision {
-            number: 118,
+        Decision {
+            number: 118 + self.store.decisions.len() as u64,
+            uid: self.store.objects.pods[&key].meta.uid,
             pod: key,
-            uid,
             at: self.at,
             attempt: 1,
-            verdict: Verdict::Bound { node: node.into() },
+            verdict,
             nodes: 6,
             feasible: 3,
-            scores: vec![
-                score(node, 70, 95),
-                score("node-5", 66, 91),
-                score("node-2", 50, 92),
+            scores: Vec::new(),
+            rejections: vec![
+                refused(
+                    "node-1",
+                    "NodeResourcesFit",
+                    "Insufficient cpu",
+                    "cpu: 250m wanted, 140m free",
+                ),
+                refused(
+                    "node-3",
+                    "TaintToleration",
+                    "node(s) had untolerated taint(s)",
+                    "node.kubernetes.io/unreachable",
+                ),
+                refused(
+                    "node-6",
+                    "NodeUnschedulable",
+                    "node(s) were unschedulable",
+                    "",
+                ),
             ],
-            rejections: Vec::new(),
             histogram: vec![
                 ("Insufficient cpu".to_owned(), 1),
+                ("node(s) had untolerated taint(s)".to_owned(), 1),
                 ("node(s) were unschedulable".to_owned(), 1),
             ],
             tied: 1,
             tie_break: 0,
             message: String::new(),
+        }
+    }
+
+    /// The scheduler chose a node for a pod.
+    pub fn decide(&mut self, pod: &str, node: &str) -> &mut Self {
+        let score = |node: &str, parts: [(&'static str, i64, i64, i64); 5]| NodeScore {
+            node: node.into(),
+            total: parts
+                .iter()
+                .map(|(.., normal, weight)| normal * weight)
+                .sum(),
+            plugins: parts
+                .into_iter()
+                .map(|(plugin, raw, normalized, weight)| PluginScore {
+                    plugin,
+                    raw,
+                    normalized,
+                    weight,
+                })
+                .collect(),
         };
+        let parts = |affinity: i64, fit: i64, balanced: i64, image: i64| {
+            [
+                ("TaintToleration", 0, 100, 3),
+                ("NodeAffinity", affinity, affinity, 2),
+                ("NodeResourcesFit", fit, fit, 1),
+                ("NodeResourcesBalancedAllocation", balanced, balanced, 1),
+                ("ImageLocality", image, image, 1),
+            ]
+        };
+        let decision = Decision {
+            scores: vec![
+                score(node, parts(50, 68, 91, 12)),
+                score("node-5", parts(40, 55, 73, 0)),
+                score("node-2", parts(0, 41, 88, 12)),
+            ],
+            ..self.decision(pod, Verdict::Bound { node: node.into() })
+        };
+        self.store.decided(decision, self.at, 0);
+        self
+    }
+
+    /// The scheduler found no node for a pod.
+    pub fn refuse(&mut self, pod: &str, message: &str) -> &mut Self {
+        let mut decision = self.decision(pod, Verdict::Unschedulable);
+        decision.feasible = 0;
+        message.clone_into(&mut decision.message);
+        for node in ["node-2", "node-4", "node-5"] {
+            let rejection = Rejection {
+                node: node.into(),
+                ..decision.rejections[0].clone()
+            };
+            decision.rejections.push(rejection);
+        }
+        decision.histogram[0].1 = 4;
         self.store.decided(decision, self.at, 0);
         self
     }
@@ -506,6 +568,7 @@ pub fn quiet() -> Scene {
         "FailedScheduling",
         message,
     );
+    scene.refuse("worker-66f7b5c9d8-v4e8s", message);
     scene.at(110.0).delete_pod("worker-66f7b5c9d8-t0pxx");
     scene.at(120.0);
     scene
@@ -559,11 +622,11 @@ impl Screen {
 
     pub fn buffer(&self) -> Buffer {
         let size = self.model.size;
-        let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).unwrap();
-        terminal
-            .draw(|frame| view(&self.model, &self.theme, &self.glyphs, frame))
-            .unwrap();
-        terminal.backend().buffer().clone()
+        let area = Rect::new(0, 0, size.width, size.height);
+        let mut buffer = Buffer::empty(area);
+        let mut pen = Pen::new(&mut buffer, &self.theme, &self.glyphs);
+        view::draw(&self.model, &mut pen, area);
+        buffer
     }
 
     /// The screen's text.

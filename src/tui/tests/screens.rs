@@ -98,7 +98,70 @@ fn the_help() {
 #[test]
 fn a_pod_in_full() {
     let mut screen = Screen::new(&incident(), 120, 36);
-    screen.press("l l l j j j enter");
+    screen.press("l l l j j j d");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn decisions_at_120x36() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    screen.press("2");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn decisions_at_80x24() {
+    let mut screen = Screen::new(&incident(), 80, 24);
+    screen.press("2");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn decisions_at_60x16() {
+    let mut screen = Screen::new(&incident(), 60, 16);
+    screen.press("2");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn decisions_in_colour_at_160x45() {
+    let mut screen = Screen::new(&incident(), 160, 45);
+    screen.press("2 t");
+    assert_snapshot!(screen.styled());
+}
+
+#[test]
+fn a_pod_that_fits_nowhere() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    screen.press("tab enter");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn a_decision_in_full() {
+    let mut screen = Screen::new(&incident(), 80, 24);
+    screen.press("2 d");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn a_pod_as_yaml() {
+    let mut screen = Screen::new(&incident(), 80, 24);
+    screen.press("l l l j y");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn the_causes_of_an_event() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    screen.press("l l W");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn the_palette() {
+    let mut screen = Screen::new(&incident(), 80, 24);
+    screen.press(": w e");
     assert_snapshot!(screen.text());
 }
 

@@ -43,6 +43,17 @@ fn everything_is_drawn_at_every_size() {
             "6 /",
             "6 ?",
             "l l l x k",
+            "2",
+            "2 j tab j j",
+            "2 t d",
+            "2 W",
+            "d",
+            "j y",
+            "l l W",
+            "6 W",
+            ": n o",
+            "/ w e b",
+            "f",
         ] {
             for glyphs in [Glyphs::UNICODE, Glyphs::ASCII] {
                 let mut screen = Screen::new(scene, 80, 24);

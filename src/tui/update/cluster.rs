@@ -1,10 +1,12 @@
 //! Moving about in the Cluster view.
 
+use super::decisions;
 use crate::{
-    api::{Key, Kind, Name, ObjectRef},
+    api::{Key, Kind, Name, ObjectRef, Time},
     tui::{
         action::Action,
-        model::{Model, Overlay, Pane, Selection, View},
+        book,
+        model::{Model, Overlay, Page, Pane, Selection, View},
     },
 };
 
@@ -12,17 +14,116 @@ use crate::{
 pub fn act(model: &mut Model, action: Action) {
     match (action, model.cluster.pane) {
         (Action::NextPane | Action::PrevPane, _) => next_pane(model),
-        (Action::Open, _) => {
-            if model.selection() != Selection::Nothing {
-                model.overlay = Some(Overlay::Details { scroll: 0 });
-            }
-        }
-        (Action::Back, Pane::Pending) => model.cluster.pane = Pane::Nodes,
-        (Action::Back, Pane::Nodes) => model.cluster.pod = None,
+        (Action::Open, _) => open(model),
+        (Action::FindNext, _) => find(model, true, false),
+        (Action::FindPrev, _) => find(model, false, false),
         (_, Pane::Pending) => move_pending(model, action),
         (_, Pane::Nodes) => move_nodes(model, action),
     }
     reveal(model);
+}
+
+/// A pod's decision, if one is kept; else everything about it.
+fn open(model: &mut Model) {
+    let decided = match model.selection() {
+        Selection::Nothing => return,
+        Selection::Node(_) => None,
+        Selection::Pod(key) => model.pod(&key).and_then(|pod| {
+            let store = &model.snapshot.store;
+            book::about(store, pod.meta.uid, Time::MAX).map(|decision| decision.number)
+        }),
+    };
+    match (decided, model.subject()) {
+        (Some(number), _) => decisions::select(model, number),
+        (None, Some(object)) => {
+            let page = Page::Describe(object);
+            model.overlay = Some(Overlay::Page { page, scroll: 0 });
+        }
+        (None, None) => {}
+    }
+}
+
+/// From the pending pods to the nodes, from a pod to its node.
+pub fn back(model: &mut Model) {
+    match model.cluster.pane {
+        Pane::Pending => model.cluster.pane = Pane::Nodes,
+        Pane::Nodes if !model.cluster.find.is_empty() => model.cluster.find.clear(),
+        Pane::Nodes => model.cluster.pod = None,
+    }
+    reveal(model);
+}
+
+/// Looks for a text from where the selection is.
+pub fn set_find(model: &mut Model, text: String) {
+    model.cluster.find = text;
+    find(model, true, true);
+    reveal(model);
+}
+
+/// Goes to the next node, or pod on a node, whose name contains what is looked for; `here` says whether the selection
+/// itself counts.
+fn find(model: &mut Model, forward: bool, here: bool) {
+    let text = model.cluster.find.to_lowercase();
+    if text.is_empty() {
+        return;
+    }
+    let found = found(model, &text, forward, here);
+    match found {
+        Some((node, pod)) => {
+            model.cluster.node = Some(node);
+            model.cluster.pod = pod;
+            model.cluster.pane = Pane::Nodes;
+        }
+        None => model.say(format!("no node and no pod on a node contains {text:?}")),
+    }
+}
+
+/// The nearest match in a direction, round the end.
+fn found(model: &Model, text: &str, forward: bool, here: bool) -> Option<(Name, Option<Key>)> {
+    let nodes = &model.census.nodes;
+    let start = model
+        .cluster
+        .node
+        .as_deref()
+        .and_then(|node| model.census.place(node))
+        .unwrap_or(0);
+    let contains = |name: &str| name.to_lowercase().contains(text);
+    // The node of the selection comes first for what follows the selection, and last for what is before it.
+    for offset in 0..=nodes.len() {
+        let place = match forward {
+            true => (start + offset) % nodes.len().max(1),
+            false => (start + nodes.len() * 2 - offset) % nodes.len().max(1),
+        };
+        let name = nodes.get(place)?;
+        let mut rows: Vec<Option<Key>> = vec![None];
+        rows.extend(pods_on(model, name).into_iter().map(Some));
+        let at = rows
+            .iter()
+            .position(|row| *row == model.cluster.pod)
+            .unwrap_or(0);
+        let part = match (offset, forward) {
+            (0, true) => at + usize::from(!here)..rows.len(),
+            (0, false) => 0..at,
+            // Round the end, at the node of the selection again.
+            (_, true) if offset == nodes.len() => 0..at,
+            (_, false) if offset == nodes.len() => at..rows.len(),
+            _ => 0..rows.len(),
+        };
+        let hit = |row: &&Option<Key>| match row {
+            None => contains(name),
+            Some(key) => contains(&key.name),
+        };
+        let rows = rows.get(part).unwrap_or_default();
+        let row = if forward {
+            rows.iter().find(hit)
+        } else {
+            rows.iter().rev().find(hit)
+        };
+        if let Some(row) = row {
+            return Some((name.clone(), row.clone()));
+        }
+    }
+    None
 }
 
 fn next_pane(model: &mut Model) {

@@ -12,7 +12,7 @@ use crate::{
     tui::{
         action::Action,
         census::is_ready,
-        model::{Model, Overlay, Pending, Selection},
+        model::{Model, Overlay, Pending},
     },
 };
 
@@ -26,8 +26,8 @@ pub const MENU: [Action; 4] = [
 
 /// Opens the menu, if there is something to break.
 pub fn open_menu(model: &mut Model) {
-    if model.selection() == Selection::Nothing {
-        model.say("nothing is selected");
+    if model.target().is_none() {
+        model.say("no node and no pod is selected");
     } else {
         model.overlay = Some(Overlay::Faults);
     }
@@ -37,27 +37,28 @@ pub fn open_menu(model: &mut Model) {
 #[must_use]
 pub fn refusal(model: &Model, action: Action) -> Option<&'static str> {
     let world = &model.snapshot.store.world;
-    match (model.selection(), action) {
-        (Selection::Nothing, _) => Some("nothing is selected"),
-        (Selection::Pod(_), Action::Reboot | Action::CutHeartbeats | Action::Cordon) => {
+    match (model.target(), action) {
+        (None, _) => Some("no node and no pod is selected"),
+        (Some(Target::Pod(_)), Action::Reboot | Action::CutHeartbeats | Action::Cordon) => {
             Some("nodes only")
         }
-        (Selection::Pod(key), _) => match model.pod(&key) {
+        (Some(Target::Pod(key)), _) => match model.pod(&key) {
             Some(pod) if pod.node.is_none() => Some("the pod is on no node"),
-            _ => None,
+            Some(_) => None,
+            None => Some("the pod is gone"),
         },
-        (Selection::Node(node), Action::Kill | Action::Reboot) => {
+        (Some(Target::Node(node)), Action::Kill | Action::Reboot) => {
             let on = world
                 .nodes
                 .get(&node)
                 .is_none_or(crate::store::world::NodeTruth::is_on);
             (!on).then_some("the node is off")
         }
-        (Selection::Node(node), Action::CutHeartbeats) => {
+        (Some(Target::Node(node)), Action::CutHeartbeats) => {
             let connected = world.nodes.get(&node).is_none_or(|truth| truth.connected);
             (!connected).then_some("the node is cut off")
         }
-        (Selection::Node(_), _) => None,
+        (Some(Target::Node(_)), _) => None,
     }
 }
 
@@ -125,7 +126,7 @@ fn question(model: &Model, node: &Name) -> Option<String> {
 }
 
 fn cordon(model: &mut Model) -> Vec<Command> {
-    let Selection::Node(name) = model.selection() else {
+    let Some(Target::Node(name)) = model.target() else {
         return Vec::new();
     };
     let node = model.snapshot.store.objects.node(&name);
@@ -160,10 +161,10 @@ fn cordon(model: &mut Model) -> Vec<Command> {
 
 /// Undoes what was done to the selection; for a pod, to its node.
 pub fn heal(model: &mut Model) -> Vec<Command> {
-    let node = match model.selection() {
-        Selection::Nothing => None,
-        Selection::Node(node) => Some(node),
-        Selection::Pod(key) => model.pod(&key).and_then(|pod| pod.node.clone()),
+    let node = match model.target() {
+        None => None,
+        Some(Target::Node(node)) => Some(node),
+        Some(Target::Pod(key)) => model.pod(&key).and_then(|pod| pod.node.clone()),
     };
     let Some(node) = node else {
         model.say("nothing to heal");

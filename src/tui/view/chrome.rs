@@ -31,16 +31,17 @@ pub fn header(model: &Model, pen: &mut Pen<'_>, area: Rect) {
         parts.push((6, vec![span("kubeplay", Meaning::Brand)]));
     }
     parts.push((1, vec![span(&*snapshot.config.name, Meaning::Strong)]));
-    let (glyph, meaning) = match snapshot.paused {
-        true => (pen.glyphs.paused, Meaning::Paused),
-        false => (pen.glyphs.playing, Meaning::PodReady),
+    let (glyph, word, meaning) = match (model.frozen, snapshot.paused) {
+        (Some(_), _) => (pen.glyphs.paused, "frozen", Meaning::Paused),
+        (None, true) => (pen.glyphs.paused, "paused", Meaning::Paused),
+        (None, false) => (
+            pen.glyphs.playing,
+            snapshot.config.preset.as_str(),
+            Meaning::PodReady,
+        ),
     };
-    let word = if snapshot.paused {
-        "paused"
-    } else {
-        snapshot.config.preset.as_str()
-    };
-    parts.push((3, vec![span(format!("{glyph} {word}"), meaning)]));
+    let rank = if meaning == Meaning::Paused { 1 } else { 3 };
+    parts.push((rank, vec![span(format!("{glyph} {word}"), meaning)]));
     parts.push((2, vec![span(clock(model), Meaning::Strong)]));
     let health = |ready, all| {
         if ready < all {
@@ -133,27 +134,18 @@ fn fitting<'p, 's>(parts: &'p [(u8, Vec<Span<'s>>)], room: u16) -> Vec<&'p [Span
     Vec::new()
 }
 
-const TABS: [(Action, View, &str); 2] = [
-    (Action::ViewCluster, View::Cluster, "Cluster"),
-    (Action::ViewEvents, View::Events, "Events"),
-];
-
 /// The views, and on the right what is wrong.
 pub fn tabs(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     if area.is_empty() {
         return;
     }
     let mut x = area.x + 1;
-    for (action, view, name) in TABS {
-        let label = if view == model.view {
-            format!("[{} {name}]", action.key())
-        } else {
-            format!(" {} {name} ", action.key())
-        };
-        let meaning = if view == model.view {
-            Meaning::TabActive
-        } else {
-            Meaning::Tab
+    for view in View::ALL {
+        let (key, name) = (view.action().key(), view.action().info().label);
+        let here = view == model.view;
+        let (label, meaning) = match here {
+            true => (format!("[{key} {name}]"), Meaning::TabActive),
+            false => (format!(" {key} {name} "), Meaning::Tab),
         };
         x += pen.text(x, area.y, area.right().saturating_sub(x), &label, meaning) + 1;
     }
@@ -263,14 +255,9 @@ fn node_range(model: &Model) -> String {
 pub fn footer(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let scope = model.scope();
     let mut x = area.x + 1;
-    if scope == Scope::Filter {
-        x += pen.text(
-            x,
-            area.y,
-            area.width,
-            &format!("/{}", model.events.text),
-            Meaning::Strong,
-        ) + 2;
+    if scope == Scope::Text {
+        let typed = format!("{}{}_", Action::Filter.key(), model.text());
+        x += pen.text(x, area.y, area.width / 2, &typed, Meaning::Strong) + 2;
     }
     for hint in action::hints(scope) {
         let keys = hint_keys(hint, pen.glyphs.enter);

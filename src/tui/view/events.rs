@@ -44,7 +44,7 @@ pub fn rows(model: &Model) -> usize {
 }
 
 /// What an entry's kind means.
-const fn meaning(kind: EntryKind) -> Meaning {
+pub const fn meaning(kind: EntryKind) -> Meaning {
     match kind {
         EntryKind::Normal => Meaning::EventNormal,
         EntryKind::Warning => Meaning::EventWarning,
@@ -67,7 +67,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let height = usize::from(parts.rows.height);
     let shown: Vec<_> = model
         .feed
-        .back_from(Some(model.events.bottom))
+        .rows_back(model.events.list.edge)
         .take(height)
         .collect();
     for ((seq, entry), y) in shown.into_iter().rev().zip(parts.rows.y..) {
@@ -85,7 +85,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
             },
             entry,
         );
-        if seq == model.events.cursor {
+        if seq == model.events.list.cursor {
             pen.text(line.x, y, 1, pen.glyphs.cursor, Meaning::Focus);
             pen.restyle(
                 Rect {
@@ -102,13 +102,13 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
 
 fn status(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let (all, shown) = model.feed.counts();
-    let text = if model.events.text.is_empty() {
+    let text = if model.events.list.text.is_empty() {
         "—"
     } else {
-        &model.events.text
+        &model.events.list.text
     };
     let kind = model.events.kind.map_or("all", EntryKind::as_str);
-    let follow = if model.events.follow {
+    let follow = if model.events.list.follow {
         pen.glyphs.follow
     } else {
         "off"
@@ -184,7 +184,7 @@ fn detail(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     }
     let glyphs = pen.glyphs.plain;
     pen.frame(area, glyphs, Meaning::Border);
-    let Some(entry) = model.feed.get(model.events.cursor) else {
+    let Some(entry) = model.feed.get(model.events.list.cursor) else {
         pen.title(area, &[span("no event", Meaning::Title)], &[]);
         return;
     };

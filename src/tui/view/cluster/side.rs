@@ -6,10 +6,11 @@ use crate::{
     api::Pod,
     tui::{
         layout::{inside, take_bottom},
+        lines::{LABEL, Line},
         model::{Model, Pane, Selection},
         text::{age, wrap},
         theme::Meaning,
-        view::details::{self, Line},
+        view::details,
         widget::{
             Pen,
             pen::{span, spans_width},
@@ -53,11 +54,10 @@ fn selection(model: &Model, pen: &mut Pen<'_>, area: Rect) {
 /// Draws lines of details: a label and a value.
 pub fn draw_lines(pen: &mut Pen<'_>, area: Rect, lines: &[Line]) {
     for (line, y) in lines.iter().zip(area.y..area.bottom()) {
-        let label = u16::try_from(details::LABEL).unwrap_or(0);
         if !line.label.is_empty() {
             pen.text(area.x, y, area.width, line.label, Meaning::Dim);
         }
-        let indent = if line.wide { 0 } else { label };
+        let indent = if line.wide { 0 } else { LABEL };
         pen.text(
             area.x + indent,
             y,

@@ -1,0 +1,144 @@
+//! Moving about in the Decisions view, and the way to it.
+
+use super::{cluster::jump, lists};
+use crate::{
+    api::{Kind, ObjectRef, Time},
+    store::decision::Verdict,
+    tui::{
+        action::Action,
+        book,
+        model::{Model, Scores, View},
+        view::decisions::{most_scroll, rows},
+    },
+};
+
+/// Takes an action of the Decisions view.
+pub fn act(model: &mut Model, action: Action) {
+    match action {
+        Action::NextPane | Action::PrevPane => model.decisions.inside = !model.decisions.inside,
+        Action::Right => model.decisions.inside = true,
+        Action::Left => model.decisions.inside = false,
+        Action::Raw => {
+            model.decisions.scores = match model.decisions.scores {
+                Scores::Weighted => Scores::Raw,
+                Scores::Raw => Scores::Normalized,
+                Scores::Normalized => Scores::Weighted,
+            };
+        }
+        Action::Open => open(model),
+        _ if model.decisions.inside => scroll(model, action),
+        _ => {
+            let before = model.decisions.list.cursor;
+            let height = rows(model);
+            let list = &mut model.decisions.list;
+            lists::move_newest_first(list, model.book.rows(), action, height);
+            if model.decisions.list.cursor != before {
+                model.decisions.scroll = 0;
+            }
+        }
+    }
+}
+
+fn scroll(model: &mut Model, action: Action) {
+    let most = most_scroll(model);
+    let scroll = &mut model.decisions.scroll;
+    *scroll = match action {
+        Action::Up => scroll.saturating_sub(1),
+        Action::Down => scroll.saturating_add(1),
+        Action::PageUp => scroll.saturating_sub(10),
+        Action::PageDown => scroll.saturating_add(10),
+        Action::First => 0,
+        Action::Last => most,
+        _ => *scroll,
+    }
+    .min(most);
+}
+
+/// Goes to the pod that was decided about, else to the node that it was sent to.
+fn open(model: &mut Model) {
+    let Some(decision) = model.decision().cloned() else {
+        return;
+    };
+    let pod = ObjectRef::new(Kind::Pod, decision.pod.clone());
+    if jump(model, &pod) {
+        return;
+    }
+    if let Verdict::Bound { node } = &decision.verdict {
+        let node = ObjectRef::new(Kind::Node, crate::api::Key::cluster(node.clone()));
+        jump(model, &node);
+    }
+    model.say(format!("pod {} is gone", decision.pod.name));
+}
+
+/// After the view's room or its rows changed.
+pub fn keep(model: &mut Model) {
+    let height = rows(model);
+    model.decisions.list.keep(model.book.rows(), height);
+    model.decisions.scroll = model.decisions.scroll.min(most_scroll(model));
+}
+
+/// Goes to the decision about what is selected; false if there is none.
+pub fn go(model: &mut Model) -> bool {
+    let Some(subject) = model.subject() else {
+        model.say("nothing is selected");
+        return false;
+    };
+    let until = match model.view {
+        View::Events => model
+            .feed
+            .get(model.events.list.cursor)
+            .map_or(Time::MAX, |entry| entry.at),
+        View::Cluster | View::Decisions => Time::MAX,
+    };
+    let Some(number) = find(model, &subject, until) else {
+        let name = &subject.key.name;
+        model.say(format!("no decision about {name} is kept"));
+        return false;
+    };
+    select(model, number);
+    true
+}
+
+/// The last decision about a pod, or in favour of a node, until a time; else the last one at all.
+fn find(model: &Model, subject: &ObjectRef, until: Time) -> Option<u64> {
+    let store = &model.snapshot.store;
+    let about = |decision: &&std::sync::Arc<crate::store::Decision>| match subject.kind {
+        Kind::Pod => decision.pod == subject.key,
+        Kind::Node => {
+            matches!(&decision.verdict, Verdict::Bound { node } if *node == subject.key.name)
+        }
+        _ => false,
+    };
+    let mut all = store.decisions.iter().rev().filter(about).peekable();
+    let newest = all.peek().map(|decision| decision.number);
+    let until = all.find(|decision| decision.at <= until);
+    until.map(|decision| decision.number).or(newest)
+}
+
+/// Shows a decision.
+pub fn select(model: &mut Model, number: u64) {
+    super::show(model, View::Decisions);
+    if !model.book.rows().contains(&number) {
+        set_text(model, String::new());
+    }
+    model.decisions.scroll = 0;
+    model.decisions.inside = false;
+    let height = rows(model);
+    model
+        .decisions
+        .list
+        .select(number, model.book.rows(), height);
+}
+
+/// Shows only decisions that contain a text.
+pub fn set_text(model: &mut Model, text: String) {
+    model.book.set_text(&text, &model.snapshot.store);
+    model.decisions.list.text = text;
+    keep(model);
+}
+
+/// The log's record of the selected decision.
+pub fn record(model: &Model) -> Option<u64> {
+    let decision = model.decision()?;
+    book::record(&model.snapshot.store, decision)
+}
