@@ -5,10 +5,12 @@ mod clean;
 mod fault;
 mod figures;
 mod headless;
+mod keys;
 mod live;
 mod replay;
 mod screen;
 mod start;
+mod themes;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -60,6 +62,10 @@ enum Command {
         /// A journal that `--journal` or a failed simulation wrote
         journal: PathBuf,
     },
+    /// List the themes of the screen, and check those of your own
+    Themes,
+    /// List the keys of the screen
+    Keys,
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +116,9 @@ struct ScreenOptions {
     /// Colours; `NO_COLOR` in the environment turns them off too
     #[arg(long, value_enum, default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
+    /// The theme to begin with; `kubeplay themes` lists them
+    #[arg(long, value_name = "NAME")]
+    theme: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -129,6 +138,12 @@ enum TimingChoice {
 enum ColorChoice {
     Auto,
     Always,
+    /// The 256 that most terminals know
+    #[value(name = "256")]
+    Indexed,
+    /// The terminal's own sixteen
+    #[value(name = "16")]
+    Basic,
     Never,
 }
 
@@ -156,6 +171,8 @@ pub fn main() -> ExitCode {
         Some(Command::Check { file }) => check::check(&file).map_err(Into::into),
         Some(Command::Clean) => clean::run(),
         Some(Command::Replay { journal }) => replay::run(&journal),
+        Some(Command::Themes) => themes::run(),
+        Some(Command::Keys) => keys::run(),
     };
     ExitCode::from(status.unwrap_or_else(|error| {
         say_error(&format!("kubeplay: {error:#}"));

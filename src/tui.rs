@@ -12,6 +12,7 @@ pub mod book;
 pub mod causes;
 pub mod census;
 pub mod explain;
+pub mod export;
 pub mod feed;
 pub mod glyphs;
 pub mod history;
@@ -24,7 +25,9 @@ pub mod node_state;
 pub mod overlay;
 pub mod palette;
 pub mod pod_state;
+pub mod recovery;
 pub mod run;
+pub mod summary;
 pub mod terminal;
 pub mod text;
 pub mod theme;
@@ -34,6 +37,7 @@ pub mod widget;
 
 pub use model::{About, Model};
 pub use run::{QuitReason, Surroundings, TuiOptions, run};
+pub use summary::summary;
 pub use update::{Command, Message, update};
 pub use view::view;
 

@@ -1,13 +1,13 @@
 //! The screen on a running cluster.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 
 use anyhow::Context as _;
 
 use super::{ColorChoice, RunOptions, ScreenOptions, live::Live, start::Start};
 use crate::{
     topology::Topology,
-    tui::{self, About, QuitReason, Surroundings, TuiOptions},
+    tui::{self, About, QuitReason, Surroundings, TuiOptions, theme::Depth},
 };
 
 /// Shows a topology until it is left. The first frame is drawn before an engine is looked for.
@@ -40,11 +40,14 @@ pub fn run(topology: Topology, options: &RunOptions, screen: &ScreenOptions) -> 
         Ok(QuitReason::ClusterEnded) => launch.join().ok().and_then(Result::err),
         _ => None,
     };
+    let summary = tui::summary(&live.handle.snapshot());
     let ended = live.end();
     if let Some(refusal) = refusal {
         return Ok(refusal.report());
     }
     let left = left.context("the terminal")?;
+    // After the screen is gone: what happened in it stays to be read. If nobody reads it, there is nobody to tell.
+    let _ = std::io::stdout().write_all(summary.as_bytes());
     ended?;
     Ok(match left {
         QuitReason::Asked | QuitReason::ClusterEnded => super::OK,
@@ -62,11 +65,18 @@ fn tui_options(screen: &ScreenOptions) -> anyhow::Result<TuiOptions> {
     match screen.color {
         ColorChoice::Auto => {}
         ColorChoice::Always => surroundings.no_color = false,
+        ColorChoice::Indexed => surroundings.depth = Depth::Indexed,
+        ColorChoice::Basic => surroundings.depth = Depth::Basic,
         ColorChoice::Never => surroundings.no_color = true,
+    }
+    let (themes, errors) = super::themes::all();
+    for error in errors {
+        super::say_error(&format!("warning: {error}"));
     }
     Ok(TuiOptions::new(
         &surroundings,
-        None,
+        screen.theme.as_deref(),
+        themes,
         screen.ascii,
         About::default(),
     )?)

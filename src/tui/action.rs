@@ -30,10 +30,14 @@ scopes! {
     Cluster "Cluster";
     /// In the Decisions view.
     Decisions "Decisions";
+    /// In the Recovery view.
+    Recovery "Recovery";
     /// In the Events view.
     Events "Events";
     /// In the menu of faults.
     Fault "after x: faults on the selection";
+    /// In the menu of formats.
+    Export "after E: what to write";
     /// While a question waits for an answer.
     Confirm "when asked";
     /// On a page that is read: help, describe, YAML.
@@ -100,9 +104,12 @@ actions! {
     Yaml "yaml" Common None ["y"] "yaml" "the object as YAML, as kubectl get -o yaml writes it";
     Why "why" Common None ["W"] "why" "its chain of causes, up to the input that began it, and what followed";
     Copy "copy" Common None ["C"] "copy" "copy the selection's name, or the page, to the clipboard (OSC 52)";
+    Export "export" Common None ["E"] "export" "write what is shown to a file: text, JSON or SVG";
+    NextTheme "next-theme" Common None ["T"] "theme" "the next theme";
 
     ViewCluster "view-cluster" Global None ["1"] "Cluster" "the cluster: nodes and their pods";
     ViewDecisions "view-decisions" Global None ["2"] "Decisions" "what the scheduler decided, and why";
+    ViewRecovery "view-recovery" Global None ["5"] "Recovery" "what faults led to, and how long each step took";
     ViewEvents "view-events" Global None ["6"] "Events" "what was reported, newest last";
     Left "left" Global None ["h", "left"] "left" "to the left";
     Down "down" Global None ["j", "down"] "down" "to the next row";
@@ -134,6 +141,8 @@ actions! {
     Raw "raw" Decisions None ["t"] "raw" "scores as the plugins gave them, normalised, or weighted";
 
 
+    TimingTable "timing" Recovery None ["t"] "timing" "every timing constant, and what it is in Kubernetes";
+
     EventType "event-type" Events None ["t"] "type" "all, warnings only, faults only";
 
     Kill "kill" Fault Destroys ["k"] "kill" "SIGKILL everything at once; a node stays dark until it is healed";
@@ -153,6 +162,11 @@ actions! {
     ScrollLast "scroll-last" Page None ["G", "end"] "end" "to the end";
     ClosePage "close-page" Page None ["esc", "q", "?", "enter"] "close" "close the page";
 
+
+    ExportText "export-text" Export None ["t"] "text" "as text, the way it looks";
+    ExportJson "export-json" Export None ["j"] "json" "what it shows, as JSON";
+    ExportSvg "export-svg" Export None ["s"] "svg" "as a picture, in the theme's colours";
+    CloseExport "close-export" Export None ["esc", "E", "q"] "close" "close the menu";
 
     TextAccept "text-accept" Text None ["enter"] "keep" "keep the text";
     TextCancel "text-cancel" Text None ["esc"] "clear" "clear the text";
@@ -222,6 +236,18 @@ const DECISIONS: &[Hint] = &[
     HELP,
     BACK,
 ];
+const RECOVERY: &[Hint] = &[
+    ROWS,
+    hint(&[Action::NextPane], "pane"),
+    hint(&[Action::Open], "go to it"),
+    hint(&[Action::Decide], "decision"),
+    hint(&[Action::TimingTable], "timing"),
+    hint(&[Action::Why], "why"),
+    hint(&[Action::Heal], "heal"),
+    COMMAND,
+    HELP,
+    BACK,
+];
 const EVENTS: &[Hint] = &[
     ROWS,
     hint(&[Action::Filter], "filter"),
@@ -235,6 +261,7 @@ const EVENTS: &[Hint] = &[
     BACK,
 ];
 const FAULT: &[Hint] = &[hint(&[Action::CloseMenu], "close")];
+const EXPORT: &[Hint] = &[hint(&[Action::CloseExport], "close")];
 const CONFIRM: &[Hint] = &[hint(&[Action::Yes], "yes"), hint(&[Action::No], "no")];
 const PAGE: &[Hint] = &[
     hint(&[Action::ScrollDown, Action::ScrollUp], "scroll"),
@@ -242,6 +269,7 @@ const PAGE: &[Hint] = &[
     hint(&[Action::Yaml], "yaml"),
     hint(&[Action::Why], "why"),
     hint(&[Action::Copy], "copy"),
+    hint(&[Action::Export], "export"),
     hint(&[Action::ClosePage], "close"),
 ];
 const TEXT: &[Hint] = &[
@@ -260,8 +288,10 @@ pub const fn hints(scope: Scope) -> &'static [Hint] {
     match scope {
         Scope::Cluster => CLUSTER,
         Scope::Decisions => DECISIONS,
+        Scope::Recovery => RECOVERY,
         Scope::Events => EVENTS,
         Scope::Fault => FAULT,
+        Scope::Export => EXPORT,
         Scope::Confirm => CONFIRM,
         Scope::Page => PAGE,
         Scope::Text => TEXT,

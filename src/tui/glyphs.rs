@@ -49,6 +49,10 @@ pub struct Glyphs {
     pub follow: &'static str,
     pub full: &'static str,
     pub empty: &'static str,
+    /// Between empty and full.
+    pub half: &'static str,
+    /// From nothing to all.
+    pub levels: [&'static str; 9],
     pub ellipsis: &'static str,
     pub dot: &'static str,
     pub dash: &'static str,
@@ -80,6 +84,8 @@ impl Glyphs {
         follow: "▼",
         full: "█",
         empty: "░",
+        half: "▒",
+        levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
         ellipsis: "…",
         dot: "·",
         dash: "—",
@@ -110,6 +116,8 @@ impl Glyphs {
         follow: "v",
         full: "=",
         empty: ".",
+        half: "%",
+        levels: [" ", ".", ":", "-", "=", "+", "*", "#", "@"],
         ellipsis: "~",
         dot: "-",
         dash: "-",
@@ -136,6 +144,7 @@ impl Glyphs {
             '—' | '–' => self.dash,
             '→' => self.arrow,
             '×' => self.times,
+            '−' if self.is_ascii() => "-",
             '≤' if self.is_ascii() => "<=",
             '≥' if self.is_ascii() => ">=",
             _ => return None,
@@ -176,6 +185,7 @@ mod tests {
             g.follow,
             g.full,
             g.empty,
+            g.half,
             g.ellipsis,
             g.dot,
             g.dash,
@@ -183,6 +193,7 @@ mod tests {
             g.arrow,
             g.enter,
         ];
+        all.extend(g.levels);
         for b in [g.plain, g.heavy, g.dashed] {
             all.extend([b.top_left, b.top_right, b.bottom_left, b.bottom_right]);
             all.extend([b.horizontal, b.vertical]);
@@ -195,7 +206,7 @@ mod tests {
     #[test]
     fn the_ascii_set_is_ascii() {
         assert!(format!("{:?}", Glyphs::ASCII).is_ascii());
-        for c in "…·—→×≤≥".chars() {
+        for c in "…·—→×−≤≥".chars() {
             assert!(Glyphs::ASCII.adapt(c).is_some_and(str::is_ascii), "{c}");
         }
     }

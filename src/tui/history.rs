@@ -1,6 +1,6 @@
 //! Where a person has been: places to go back to, and forward again.
 
-use super::model::{ClusterModel, DecisionsModel, EventsModel, Model, View};
+use super::model::{ClusterModel, DecisionsModel, EventsModel, Model, RecoveryModel, View};
 
 /// How many places are kept.
 const LIMIT: usize = 50;
@@ -11,6 +11,7 @@ pub struct Place {
     pub view: View,
     cluster: ClusterModel,
     decisions: DecisionsModel,
+    recovery: RecoveryModel,
     events: EventsModel,
 }
 
@@ -22,6 +23,7 @@ impl Place {
             view: model.view,
             cluster: model.cluster.clone(),
             decisions: model.decisions.clone(),
+            recovery: model.recovery.clone(),
             events: model.events.clone(),
         }
     }
@@ -35,6 +37,11 @@ impl Place {
                 let text = std::mem::take(&mut model.decisions.list.text);
                 model.decisions = self.decisions;
                 model.decisions.list.text = text;
+            }
+            View::Recovery => {
+                let text = std::mem::take(&mut model.recovery.list.text);
+                model.recovery = self.recovery;
+                model.recovery.list.text = text;
             }
             View::Events => {
                 let kind = model.events.kind;

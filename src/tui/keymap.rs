@@ -80,7 +80,8 @@ impl fmt::Display for Stroke {
 /// The scopes whose actions can be taken in a scope.
 const fn chain(scope: Scope) -> &'static [Scope] {
     use Scope::{
-        Always, Cluster, Common, Confirm, Decisions, Events, Fault, Global, Page, Palette, Text,
+        Always, Cluster, Common, Confirm, Decisions, Events, Fault, Global, Page, Palette,
+        Recovery, Text,
     };
     match scope {
         Always => &[Always],
@@ -88,9 +89,11 @@ const fn chain(scope: Scope) -> &'static [Scope] {
         Global => &[Always, Common, Global],
         Cluster => &[Always, Common, Global, Cluster],
         Decisions => &[Always, Common, Global, Decisions],
+        Recovery => &[Always, Common, Global, Recovery],
         Events => &[Always, Common, Global, Events],
         Page => &[Always, Common, Page],
         Fault => &[Always, Fault],
+        Scope::Export => &[Always, Scope::Export],
         Confirm => &[Always, Confirm],
         Text => &[Always, Text],
         Palette => &[Always, Text, Palette],

@@ -14,11 +14,12 @@ use super::{
     layout::{Areas, Class, Grid},
     list::ListModel,
     palette::PaletteModel,
+    recovery::{self, Track, Tracks},
 };
 use crate::{
     api::{Key, Kind, Name, ObjectRef, Pod, Time},
     cluster::Snapshot,
-    store::{Decision, Input, input::Target},
+    store::{Decision, Incident, Input, input::Target},
 };
 
 /// A view: its digit is its own for ever.
@@ -27,12 +28,13 @@ pub enum View {
     #[default]
     Cluster,
     Decisions,
+    Recovery,
     Events,
 }
 
 impl View {
     /// Every view, in the order of the tabs.
-    pub const ALL: [Self; 3] = [Self::Cluster, Self::Decisions, Self::Events];
+    pub const ALL: [Self; 4] = [Self::Cluster, Self::Decisions, Self::Recovery, Self::Events];
 
     /// The action that goes there; its label is the view's name.
     #[must_use]
@@ -40,6 +42,7 @@ impl View {
         match self {
             Self::Cluster => Action::ViewCluster,
             Self::Decisions => Action::ViewDecisions,
+            Self::Recovery => Action::ViewRecovery,
             Self::Events => Action::ViewEvents,
         }
     }
@@ -50,6 +53,7 @@ impl View {
         match self {
             Self::Cluster => Scope::Cluster,
             Self::Decisions => Scope::Decisions,
+            Self::Recovery => Scope::Recovery,
             Self::Events => Scope::Events,
         }
     }
@@ -101,6 +105,16 @@ pub struct DecisionsModel {
     pub scores: Scores,
 }
 
+/// Where the person is in the Recovery view.
+#[derive(Clone, Debug, Default)]
+pub struct RecoveryModel {
+    pub list: ListModel,
+    /// Whether keys scroll the pods of the incident instead of choosing another one.
+    pub inside: bool,
+    /// The first row beside the time axis.
+    pub scroll: usize,
+}
+
 /// Where the person is in the Events view.
 #[derive(Clone, Debug, Default)]
 pub struct EventsModel {
@@ -139,15 +153,25 @@ pub enum Page {
     Causes(Causes),
     /// A decision in words.
     Decision(u64),
+    /// Every timing constant.
+    Timing,
 }
 
 /// Something that lies over the view.
 #[derive(Clone, Debug)]
 pub enum Overlay {
-    Page { page: Page, scroll: usize },
+    Page {
+        page: Page,
+        scroll: usize,
+    },
     Faults,
-    Confirm { question: String, then: Pending },
+    Confirm {
+        question: String,
+        then: Pending,
+    },
     Palette(PaletteModel),
+    /// The formats that can be written, over what is to be written.
+    Exports(Option<Box<Overlay>>),
 }
 
 /// A line above the footer that goes away by itself.
@@ -181,6 +205,7 @@ pub struct Model {
     pub census: Census,
     pub feed: Feed,
     pub book: Book,
+    pub tracks: Tracks,
     pub about: About,
     pub size: Size,
     /// Wall time since the screen was opened.
@@ -190,6 +215,7 @@ pub struct Model {
     pub view: View,
     pub cluster: ClusterModel,
     pub decisions: DecisionsModel,
+    pub recovery: RecoveryModel,
     pub events: EventsModel,
     /// Whether a text is being typed: the view's filter.
     pub typing: bool,
@@ -213,6 +239,7 @@ impl Model {
             census: Census::default(),
             feed: Feed::default(),
             book: Book::default(),
+            tracks: Tracks::default(),
             about,
             size,
             wall: Duration::ZERO,
@@ -220,6 +247,7 @@ impl Model {
             view: View::default(),
             cluster: ClusterModel::default(),
             decisions: DecisionsModel::default(),
+            recovery: RecoveryModel::default(),
             events: EventsModel::default(),
             typing: false,
             history: History::default(),
@@ -232,6 +260,7 @@ impl Model {
         let seen = model.feed.read(&model.snapshot.store);
         model.census.update(&model.snapshot, seen);
         model.book.read(&model.snapshot.store);
+        model.tracks.read(&model.snapshot.store);
         model
     }
 
@@ -272,6 +301,7 @@ impl Model {
             Some(Overlay::Faults) => Scope::Fault,
             Some(Overlay::Confirm { .. }) => Scope::Confirm,
             Some(Overlay::Palette(_)) => Scope::Palette,
+            Some(Overlay::Exports(_)) => Scope::Export,
             None if self.typing => Scope::Text,
             None => self.view.scope(),
         }
@@ -283,6 +313,7 @@ impl Model {
         match self.view {
             View::Cluster => &self.cluster.find,
             View::Decisions => &self.decisions.list.text,
+            View::Recovery => &self.recovery.list.text,
             View::Events => &self.events.list.text,
         }
     }
@@ -291,6 +322,14 @@ impl Model {
     #[must_use]
     pub fn decision(&self) -> Option<&Arc<Decision>> {
         book::decision(&self.snapshot.store, self.decisions.list.cursor)
+    }
+
+    /// The incident that is selected in the Recovery view, and what became of its pods.
+    #[must_use]
+    pub fn incident(&self) -> Option<(&Arc<Incident>, &Arc<Track>)> {
+        let id = self.recovery.list.cursor;
+        let incident = recovery::incident(&self.snapshot.store, id)?;
+        Some((incident, self.tracks.get(id)?))
     }
 
     /// What the view is about: the object that is described, broken, mended.
@@ -305,6 +344,10 @@ impl Model {
             View::Decisions => self
                 .decision()
                 .map(|decision| ObjectRef::new(Kind::Pod, decision.pod.clone())),
+            View::Recovery => self.incident().map(|(incident, _)| match &incident.target {
+                Target::Node(name) => ObjectRef::new(Kind::Node, Key::cluster(name.clone())),
+                Target::Pod(key) => ObjectRef::new(Kind::Pod, key.clone()),
+            }),
             View::Events => self
                 .feed
                 .get(self.events.list.cursor)

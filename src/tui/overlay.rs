@@ -24,10 +24,18 @@ use super::{
 /// Columns of a page.
 const PAGE: u16 = 100;
 
-/// Draws the overlay, if there is one.
+/// Draws what lies over the view, if anything does.
 pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
-    match &model.overlay {
+    draw_over(model, pen, area, model.overlay.as_ref());
+}
+
+fn draw_over(model: &Model, pen: &mut Pen<'_>, area: Rect, overlay: Option<&Overlay>) {
+    match overlay {
         None => {}
+        Some(Overlay::Exports(under)) => {
+            draw_over(model, pen, area, under.as_deref());
+            exports(pen, area);
+        }
         Some(Overlay::Page { page, scroll }) => draw_page(model, pen, area, page, *scroll),
         Some(Overlay::Faults) => faults(model, pen, area),
         Some(Overlay::Confirm { question, .. }) => confirm(pen, area, question),
@@ -79,6 +87,7 @@ fn page_lines(model: &Model, page: &Page, columns: u16) -> Vec<Line> {
     let store = &model.snapshot.store;
     match page {
         Page::Help => help::lines(model, columns),
+        Page::Timing => view::recovery::timing(model, columns),
         Page::Describe(object) => view::describe(model, object, columns),
         Page::Yaml(object) => view::yaml(model, object),
         Page::Causes(causes) => causes.lines(store, columns),
@@ -92,6 +101,7 @@ fn page_lines(model: &Model, page: &Page, columns: u16) -> Vec<Line> {
 fn page_title(page: &Page) -> String {
     match page {
         Page::Help => "Keys".to_owned(),
+        Page::Timing => "Timing constants".to_owned(),
         Page::Describe(object) => object.to_string(),
         Page::Yaml(object) => format!("{object} as YAML"),
         Page::Causes(causes) => format!("Why: {}", causes.title),
@@ -168,6 +178,26 @@ fn faults(model: &Model, pen: &mut Pen<'_>, area: Rect) {
             refusal.unwrap_or(info.description),
             Meaning::Dim,
         );
+    }
+}
+
+/// The formats of a file.
+fn exports(pen: &mut Pen<'_>, area: Rect) {
+    let all = [Action::ExportText, Action::ExportJson, Action::ExportSvg];
+    let rows = u16::try_from(all.len()).unwrap_or(0) + 2;
+    let mut place = centered(area, 60.min(area.width), rows);
+    place.y = area.bottom().saturating_sub(place.height + 1).max(area.y);
+    let title = [
+        span(Action::Export.key(), Meaning::Key),
+        span(" write what is shown to a file", Meaning::Title),
+    ];
+    let inner = panel(pen, place, &title);
+    for (action, y) in all.into_iter().zip(inner.y..inner.bottom()) {
+        let info = action.info();
+        pen.text(inner.x, y, 2, action.key(), Meaning::Key);
+        pen.text(inner.x + 3, y, 6, info.label, Meaning::Strong);
+        let room = inner.width.saturating_sub(9);
+        pen.text(inner.x + 9, y, room, info.description, Meaning::Dim);
     }
 }
 

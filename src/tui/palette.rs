@@ -137,7 +137,7 @@ fn score(name: &str, wanted: &[char]) -> Option<i64> {
         before = Some(c);
     }
     let length = i64::try_from(name.len()).unwrap_or(i64::MAX);
-    rest.peek().is_none().then(|| sum * 4 - length)
+    rest.peek().is_none().then(|| sum * 8 - length)
 }
 
 #[cfg(test)]

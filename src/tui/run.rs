@@ -22,10 +22,11 @@ use tokio::{
 };
 
 use super::{
+    export::{self, Format},
     glyphs::Glyphs,
     model::{About, Model},
     terminal::Terminal,
-    theme::{Theme, ThemeError},
+    theme::{Depth, Theme, ThemeError},
     update::{Command, Message, update},
     view::view,
 };
@@ -37,7 +38,8 @@ use crate::{
 /// How the screen is to be.
 #[derive(Clone, Debug)]
 pub struct TuiOptions {
-    pub theme: Theme,
+    /// The themes to choose from; the first is the one that the screen begins with.
+    pub themes: Vec<Theme>,
     pub glyphs: Glyphs,
     /// The least time between two frames.
     pub frame: Duration,
@@ -52,6 +54,8 @@ pub struct TuiOptions {
 pub struct Surroundings {
     /// `NO_COLOR` is set and not empty, or the terminal is dumb.
     pub no_color: bool,
+    /// How many colours the terminal knows.
+    pub depth: Depth,
     /// The terminal is at the other end of an ssh connection.
     pub ssh: bool,
     /// The locale is not one of UTF-8, or one in which our glyphs are two columns wide.
@@ -76,6 +80,7 @@ impl Surroundings {
             .any(|language| lower.starts_with(language));
         Self {
             no_color: set("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb"),
+            depth: Depth::read(&set),
             ssh: set("SSH_CONNECTION").is_some(),
             ascii: !utf8 || wide,
             panics: cfg!(debug_assertions)
@@ -85,13 +90,14 @@ impl Surroundings {
 }
 
 impl TuiOptions {
-    /// The options for these surroundings; a theme's name and `ascii` go before them.
+    /// The options for these surroundings; a theme's name and `ascii` go before them. `themes` are those to choose from.
     ///
     /// # Errors
     /// There is no theme of that name.
     pub fn new(
         surroundings: &Surroundings,
         theme: Option<&str>,
+        mut themes: Vec<Theme>,
         ascii: bool,
         about: About,
     ) -> Result<Self, ThemeError> {
@@ -100,8 +106,15 @@ impl TuiOptions {
         } else {
             "terminal"
         };
+        let wanted = theme.unwrap_or(by_default);
+        let place = themes.iter().position(|theme| theme.name() == wanted);
+        let place = place.ok_or_else(|| ThemeError::unknown(wanted, &themes))?;
+        themes.rotate_left(place);
+        for theme in &mut themes {
+            theme.reduce(surroundings.depth);
+        }
         Ok(Self {
-            theme: Theme::named(theme.unwrap_or(by_default))?,
+            themes,
             glyphs: Glyphs::new(ascii || surroundings.ascii),
             frame: Duration::from_millis(if surroundings.ssh { 100 } else { 33 }),
             about,
@@ -293,6 +306,8 @@ impl Screen {
                 Command::Suspend => self.suspend(terminal)?,
                 Command::Redraw => terminal.redraw()?,
                 Command::Copy(text) => terminal.copy(&text)?,
+                Command::Export(format) => self.export(format),
+                Command::NextTheme => self.next_theme(),
                 Command::Send(input) => {
                     if !self.handle.try_send(input) {
                         self.take(Message::Refused("the cluster is busy: not sent".to_owned()));
@@ -302,6 +317,27 @@ impl Screen {
             }
         }
         Ok(None)
+    }
+
+    fn next_theme(&mut self) {
+        self.options.themes.rotate_left(1);
+        if let Some(theme) = self.options.themes.first() {
+            let text = format!("theme {}", theme.name());
+            self.take(Message::Done(text));
+        }
+    }
+
+    /// Writes what is shown to a new file in the working directory.
+    fn export(&mut self, format: Format) {
+        let Some(theme) = self.options.themes.first() else {
+            return;
+        };
+        let text = export::content(&self.model, theme, &self.options.glyphs, format);
+        let message = match write_new(&export::stem(&self.model), format, &text) {
+            Ok(path) => Message::Done(format!("wrote {path}")),
+            Err(error) => Message::Refused(format!("not written: {error}")),
+        };
+        self.take(message);
     }
 
     /// Writes beside the loop: the answer comes after the cluster's step.
@@ -369,12 +405,33 @@ impl Screen {
 
     fn draw(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         let (model, options) = (&self.model, &self.options);
-        terminal.draw(|frame| view(model, &options.theme, &options.glyphs, frame))?;
+        if let Some(theme) = options.themes.first() {
+            terminal.draw(|frame| view(model, theme, &options.glyphs, frame))?;
+        }
         self.drawn = Some(self.start.elapsed());
         self.drawn_second = self.second();
         self.dirty = false;
         Ok(())
     }
+}
+
+/// Writes a file that is not there yet; returns its name.
+fn write_new(stem: &str, format: Format, text: &str) -> io::Result<String> {
+    for count in 1..100 {
+        let more = if count == 1 {
+            String::new()
+        } else {
+            format!("-{count}")
+        };
+        let path = format!("{stem}{more}.{}", format.extension());
+        let file = std::fs::File::create_new(&path);
+        match file.and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes())) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("there are too many files {stem}")))
 }
 
 /// Whether two snapshots can differ on the screen. Renewed leases, most of all, cannot be seen.

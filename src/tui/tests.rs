@@ -2,7 +2,7 @@
 
 mod driven;
 mod keys;
-mod scene;
+pub(super) mod scene;
 mod screens;
 mod sizes;
 mod source;

@@ -3,7 +3,10 @@
 //! A theme is a TOML file: a palette, and a style per meaning. A meaning that a theme leaves out falls back by dropping
 //! its last part (`pod.ready`, `pod`, `text`), after the theme that it inherits.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
@@ -74,20 +77,23 @@ meanings! {
     Chart6 "chart.6",
 }
 
-/// The themes that come with kubeplay: name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[
-    ("terminal", include_str!("../../themes/terminal.toml")),
-    (
-        "kubeplay-dark",
-        include_str!("../../themes/kubeplay-dark.toml"),
-    ),
-    ("mono", include_str!("../../themes/mono.toml")),
-];
+macro_rules! built_in {
+    ($($name:literal)*) => {
+        /// The themes that come with kubeplay: name and text.
+        pub const BUILT_IN: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../themes/", $name, ".toml")))),*];
+    };
+}
+
+built_in! {
+    "terminal" "kubeplay-dark" "kubeplay-light" "high-contrast" "cvd" "nord" "gruvbox" "mono"
+}
 
 /// A style for every meaning.
 #[derive(Clone, Debug)]
 pub struct Theme {
     name: String,
+    appearance: Appearance,
     styles: Vec<Style>,
 }
 
@@ -113,8 +119,8 @@ pub enum ThemeError {
 #[serde(deny_unknown_fields)]
 struct File {
     name: String,
-    #[serde(rename = "appearance")]
-    _appearance: Option<Appearance>,
+    #[serde(default)]
+    appearance: Appearance,
     inherits: Option<String>,
     #[serde(default)]
     palette: BTreeMap<String, Spanned<ColorText>>,
@@ -122,11 +128,13 @@ struct File {
     style: BTreeMap<Spanned<String>, Spanned<StyleText>>,
 }
 
-#[derive(Deserialize)]
+/// What background a theme is made for.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Appearance {
     Dark,
     Light,
+    #[default]
     Any,
 }
 
@@ -165,15 +173,54 @@ impl Theme {
     /// # Errors
     /// There is none of that name.
     pub fn named(name: &str) -> Result<Self, ThemeError> {
-        let text = built_in(name).ok_or_else(|| ThemeError::Unknown {
-            name: name.to_owned(),
-            known: BUILT_IN
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })?;
+        let text = built_in(name).ok_or_else(|| no_such(name, BUILT_IN.iter().map(|(n, _)| *n)))?;
         Self::parse(name, text)
+    }
+
+    /// The themes that come with kubeplay, and those in a folder; of the latter also those that cannot be read.
+    #[must_use]
+    pub fn all(folder: Option<&Path>) -> (Vec<Self>, Vec<ThemeError>) {
+        let mut themes = Vec::new();
+        let mut errors = Vec::new();
+        let mut add = |read: Result<Self, ThemeError>| match read {
+            Ok(theme) => {
+                // One of the same name takes the place of ours.
+                themes.retain(|known: &Self| known.name != theme.name);
+                themes.push(theme);
+            }
+            Err(error) => errors.push(error),
+        };
+        for (name, text) in BUILT_IN {
+            add(Self::parse(name, text));
+        }
+        for path in files(folder) {
+            let file = path.display().to_string();
+            add(match std::fs::read_to_string(&path) {
+                Ok(text) => Self::parse(&file, &text),
+                Err(error) => Err(ThemeError::Syntax {
+                    file,
+                    message: error.to_string(),
+                }),
+            });
+        }
+        (themes, errors)
+    }
+
+    /// The colours of text and of what it is written on, as CSS writes them; white on black where the terminal's own are
+    /// used.
+    #[must_use]
+    pub fn paper(&self) -> (String, String) {
+        let text = self.over(Meaning::Text);
+        let front = css(text.fg).unwrap_or_else(|| "#e5e5e5".to_owned());
+        (front, css(text.bg).unwrap_or_else(|| "#101010".to_owned()))
+    }
+
+    /// Replaces colours that the terminal does not know by the nearest that it does.
+    pub fn reduce(&mut self, depth: Depth) {
+        for style in &mut self.styles {
+            style.fg = style.fg.map(|color| depth.nearest(color));
+            style.bg = style.bg.map(|color| depth.nearest(color));
+        }
     }
 
     /// Reads a theme; `file` is its name in messages.
@@ -182,12 +229,13 @@ impl Theme {
     /// Not TOML, an unknown meaning, a colour that is none, an unknown or circular `inherits`.
     pub fn parse(file: &str, text: &str) -> Result<Self, ThemeError> {
         let mut styles = BTreeMap::new();
-        let name = collect(file, text, &mut styles, 0)?;
+        let (name, appearance) = collect(file, text, &mut styles, 0)?;
         let styles = Meaning::ALL
             .iter()
             .map(|meaning| resolve(&styles, meaning.name()));
         Ok(Self {
             name,
+            appearance,
             styles: styles.collect(),
         })
     }
@@ -196,6 +244,16 @@ impl Theme {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The background that it is made for: `dark`, `light` or `any`.
+    #[must_use]
+    pub const fn appearance(&self) -> &'static str {
+        match self.appearance {
+            Appearance::Dark => "dark",
+            Appearance::Light => "light",
+            Appearance::Any => "any",
+        }
     }
 
     /// How something of a meaning is drawn, whatever was there before.
@@ -221,6 +279,34 @@ impl Theme {
     }
 }
 
+/// The theme files of a folder, by name; none if it is not there.
+fn files(folder: Option<&Path>) -> Vec<PathBuf> {
+    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+    let mut files: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn no_such<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> ThemeError {
+    ThemeError::Unknown {
+        name: name.to_owned(),
+        known: known.collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl ThemeError {
+    /// There is no theme of that name among these.
+    #[must_use]
+    pub fn unknown(name: &str, themes: &[Theme]) -> Self {
+        no_such(name, themes.iter().map(Theme::name))
+    }
+}
+
 fn built_in(name: &str) -> Option<&'static str> {
     BUILT_IN
         .iter()
@@ -228,13 +314,13 @@ fn built_in(name: &str) -> Option<&'static str> {
         .map(|(_, text)| *text)
 }
 
-/// Puts a theme's styles over those that it inherits; returns its name.
+/// Puts a theme's styles over those that it inherits; returns its name and what background it is for.
 fn collect(
     file: &str,
     text: &str,
     styles: &mut BTreeMap<String, Style>,
     depth: usize,
-) -> Result<String, ThemeError> {
+) -> Result<(String, Appearance), ThemeError> {
     let parsed: File = toml::from_str(text).map_err(|error| ThemeError::Syntax {
         file: file.to_owned(),
         message: error.to_string(),
@@ -245,14 +331,8 @@ fn collect(
                 file: file.to_owned(),
             });
         }
-        let base_text = built_in(base).ok_or_else(|| ThemeError::Unknown {
-            name: base.clone(),
-            known: BUILT_IN
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })?;
+        let base_text =
+            built_in(base).ok_or_else(|| no_such(base, BUILT_IN.iter().map(|(n, _)| *n)))?;
         collect(base, base_text, styles, depth + 1)?;
     }
     for (name, style) in &parsed.style {
@@ -268,7 +348,7 @@ fn collect(
             .map_err(|message| place(file, text, style.span().start, message))?;
         styles.insert(name.get_ref().clone(), read);
     }
-    Ok(parsed.name)
+    Ok((parsed.name, parsed.appearance))
 }
 
 fn resolve(styles: &BTreeMap<String, Style>, name: &str) -> Style {
@@ -345,6 +425,10 @@ fn parse_color(text: &str) -> Result<Color, String> {
     })
 }
 
+mod depth;
+
+pub use depth::{Depth, css};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,7 +487,7 @@ mod tests {
         );
         check(
             "name = 't'\ninherits = 'nobody'",
-            "no theme \"nobody\"; there are terminal, kubeplay-dark, mono",
+            "no theme \"nobody\"; there are terminal, kubeplay-dark, kubeplay-light, high-contrast, cvd, nord, gruvbox, mono",
         );
     }
 }

@@ -5,6 +5,7 @@ mod decisions;
 mod events;
 pub mod fault;
 mod lists;
+mod recovery;
 mod typing;
 
 use std::{sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use ratatui::layout::Size;
 use super::{
     action::{Action, Scope},
     causes::Causes,
+    export::Format,
     history::{self, Place},
     keymap::{self, Stroke},
     model::{Model, Overlay, Page, Pending, View},
@@ -42,6 +44,8 @@ pub enum Message {
     Snapshot(Arc<Snapshot>),
     /// A write was refused.
     Refused(String),
+    /// Something that was asked for is done.
+    Done(String),
     /// The program was stopped for a while and goes on.
     Resumed,
 }
@@ -59,6 +63,10 @@ pub enum Command {
     Suspend,
     /// Draw every cell again.
     Redraw,
+    /// Write what is shown to a file.
+    Export(Format),
+    /// Change to the next theme.
+    NextTheme,
     /// Put a text on the terminal's clipboard.
     Copy(String),
 }
@@ -78,6 +86,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Command> {
         Message::Snapshot(_) if model.frozen.is_some() => {}
         Message::Snapshot(snapshot) => take_snapshot(model, snapshot),
         Message::Refused(message) => model.complain(message),
+        Message::Done(message) => model.say(message),
         Message::Resumed => model.seen = model.wall,
         Message::Key(event) => {
             if let Some(stroke) = Stroke::from_event(event) {
@@ -94,6 +103,7 @@ fn take_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) {
     let seen = model.feed.read(&model.snapshot.store);
     model.census.update(&model.snapshot, seen);
     model.book.read(&model.snapshot.store);
+    model.tracks.read(&model.snapshot.store);
     if let Some(Overlay::Page {
         page: Page::Causes(causes),
         ..
@@ -110,6 +120,7 @@ fn take_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) {
 fn keep(model: &mut Model) {
     cluster::reveal(model);
     decisions::keep(model);
+    recovery::keep(model);
     events::keep(model);
 }
 
@@ -168,6 +179,7 @@ fn key(model: &mut Model, stroke: Stroke) -> Vec<Command> {
         (Scope::Text | Scope::Palette, KeyCode::Char(c), false) => typing::type_char(model, c),
         // Any other key answers no: a question is not there to be in the way.
         (Scope::Confirm | Scope::Fault, ..) => model.overlay = None,
+        (Scope::Export, ..) => close_export(model),
         _ => {}
     }
     Vec::new()
@@ -197,6 +209,7 @@ fn take(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Step => return vec![Command::Send(Input::StepOne)],
         Action::ViewCluster => show(model, View::Cluster),
         Action::ViewDecisions => show(model, View::Decisions),
+        Action::ViewRecovery => show(model, View::Recovery),
         Action::ViewEvents => show(model, View::Events),
         Action::Decide => {
             decisions::go(model);
@@ -210,10 +223,20 @@ fn take(model: &mut Model, action: Action) -> Vec<Command> {
         }
         Action::Palette => typing::open_palette(model),
         Action::Help => open(model, Page::Help),
+        Action::TimingTable => open(model, Page::Timing),
         Action::Describe => describe(model),
         Action::Yaml => about(model, Page::Yaml),
         Action::Why => why(model),
         Action::Copy => return copy(model),
+        Action::NextTheme => return vec![Command::NextTheme],
+        Action::Export => {
+            let under = model.overlay.take().map(Box::new);
+            model.overlay = Some(Overlay::Exports(under));
+        }
+        Action::CloseExport => close_export(model),
+        Action::ExportText => return export(model, Format::Text),
+        Action::ExportJson => return export(model, Format::Json),
+        Action::ExportSvg => return export(model, Format::Svg),
         Action::Faults => fault::open_menu(model),
         Action::Heal => return fault::heal(model),
         Action::Kill | Action::Reboot | Action::CutHeartbeats | Action::Cordon => {
@@ -236,6 +259,7 @@ fn take(model: &mut Model, action: Action) -> Vec<Command> {
         _ => match model.view {
             View::Cluster => cluster::act(model, action),
             View::Decisions => decisions::act(model, action),
+            View::Recovery => recovery::act(model, action),
             View::Events => events::act(model, action),
         },
     }
@@ -293,6 +317,10 @@ fn why(model: &mut Model) {
             let title = format!("decision {} about {}", decision.number, decision.pod.name);
             Some(Causes::of(title, decisions::record(model)?, store))
         }),
+        (false, View::Recovery) => model.incident().map(|(incident, _)| {
+            let title = format!("incident #{}", incident.id);
+            Causes::of(title, incident.record, store)
+        }),
         (false, View::Events) => {
             let record = model.events.list.cursor;
             model.feed.get(record).map(|entry| {
@@ -335,6 +363,7 @@ fn back(model: &mut Model) {
             true
         }
         View::Decisions => false,
+        View::Recovery => recovery::clear(model),
         View::Events => events::clear(model),
     };
     if !cleared && !history::back(model) {
@@ -353,6 +382,18 @@ fn freeze(model: &mut Model) {
             Action::Freeze.key()
         ));
     }
+}
+
+/// Back to what the menu of formats lay over.
+fn close_export(model: &mut Model) {
+    if let Some(Overlay::Exports(under)) = model.overlay.take() {
+        model.overlay = under.map(|under| *under);
+    }
+}
+
+fn export(model: &mut Model, format: Format) -> Vec<Command> {
+    close_export(model);
+    vec![Command::Export(format)]
 }
 
 /// Copies the open page, else the name of what is selected.

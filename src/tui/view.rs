@@ -6,6 +6,7 @@ pub mod decisions;
 mod describe;
 pub mod details;
 pub mod events;
+pub mod recovery;
 mod small;
 
 pub use cluster::draw_lines;
@@ -43,6 +44,7 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     match model.view {
         View::Cluster => cluster::draw(model, pen, &areas),
         View::Decisions => decisions::draw(model, pen, areas.body),
+        View::Recovery => recovery::draw(model, pen, areas.body),
         View::Events => events::draw(model, pen, areas.body),
     }
     chrome::legend(model, pen, areas.legend);

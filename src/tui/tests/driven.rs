@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use insta::assert_snapshot;
 use ratatui::layout::Size;
 
 use super::scene::Screen;
@@ -14,7 +15,7 @@ use crate::{
         input::{Fault, FaultRequest, Target},
     },
     topology,
-    tui::{About, Message, Model, glyphs::Glyphs, theme::Theme, update},
+    tui::{About, Message, Model, glyphs::Glyphs, recovery::Step, theme::Theme, update},
 };
 
 struct Demo {
@@ -120,6 +121,115 @@ fn a_killed_node_is_told_step_by_step() {
     demo.until("nodes 6/6");
     // The kubelet that came back says that the evicted pods are gone.
     demo.wait("nobody leaves", |screen| !screen.contains("leaving"));
+}
+
+/// The demo after a node was killed, when a text is on the screen.
+fn killed(width: u16, height: u16, until: &str) -> Demo {
+    let mut demo = Demo::new(width, height);
+    demo.fault(kill("node-2"));
+    demo.until(until);
+    demo
+}
+
+#[test]
+fn a_recovery_that_waits_at_120x36() {
+    let mut demo = killed(120, 36, "· evicts pods in 3s");
+    demo.screen.press("5");
+    assert_snapshot!(demo.screen.text());
+}
+
+#[test]
+fn a_recovery_that_is_over_at_120x36() {
+    let mut demo = killed(120, 36, "#1 recovered in");
+    demo.screen.press("5");
+    assert_snapshot!(demo.screen.text());
+}
+
+#[test]
+fn a_recovery_that_is_over_at_80x24() {
+    let mut demo = killed(80, 24, "#1 recovered in");
+    demo.screen.press("5");
+    assert_snapshot!(demo.screen.text());
+}
+
+#[test]
+fn a_recovery_that_is_over_at_60x16() {
+    let mut demo = killed(60, 16, "#1 recovered in");
+    demo.screen.press("5");
+    assert_snapshot!(demo.screen.text());
+}
+
+#[test]
+fn a_recovery_in_ascii_at_160x45() {
+    let mut demo = killed(160, 45, "#1 recovered in");
+    demo.screen.glyphs = Glyphs::ASCII;
+    demo.screen.press("5");
+    let text = demo.screen.text();
+    assert!(text.is_ascii(), "{text}");
+    assert_snapshot!(text);
+}
+
+#[test]
+fn every_step_of_a_recovery_is_measured_in_its_order() {
+    let mut demo = killed(120, 36, "#1 recovered in");
+    demo.screen.press("5");
+    let (incident, track) = demo.screen.model.incident().unwrap();
+    let mut before = incident.at;
+    for step in Step::ALL {
+        let at = step.at(incident, track);
+        let at = at.unwrap_or_else(|| panic!("{} is not known", step.name()));
+        // Endpoints go when the pods are seen to be dead, beside the way to the eviction.
+        if step != Step::EndpointsOut {
+            assert!(at >= before, "{}", step.name());
+            before = at;
+        }
+    }
+    let timing = &demo.screen.model.snapshot.config.timing;
+    for step in [Step::Noticed, Step::Evicted] {
+        let (least, most) = step.expected(incident, timing).unwrap();
+        let took = step.took(incident, track).unwrap();
+        assert!(
+            took >= least && took <= most,
+            "{} took {took:?}",
+            step.name()
+        );
+    }
+    assert_eq!(track.dead_listed(), 0);
+    assert!(track.hit.iter().any(|hit| hit.listed));
+    assert_eq!(track.hit.len(), incident.pods.len());
+    assert!(track.replacements.len() >= track.hit.len());
+}
+
+#[test]
+fn an_incident_leads_to_its_decision_its_causes_and_back() {
+    let mut demo = killed(120, 36, "#1 recovered in");
+    demo.screen.press("5 W");
+    let text = demo.screen.text();
+    assert!(text.contains("input: fault kill node node-2"), "{text}");
+    assert!(text.contains("truth: node-2 lost power"), "{text}");
+    demo.screen.press("esc D");
+    assert!(demo.screen.text().contains("[2 Decisions]"));
+    demo.screen.press("W");
+    let text = demo.screen.text();
+    assert!(
+        text.contains("What led to it, from the beginning"),
+        "{text}"
+    );
+    assert_snapshot!(text);
+}
+
+#[test]
+fn the_timing_constants_at_80x24() {
+    let mut demo = killed(80, 24, "evicts in 2s");
+    demo.screen.press("5 t");
+    assert_snapshot!(demo.screen.text());
+}
+
+#[test]
+fn a_real_decision_at_120x36() {
+    let mut demo = killed(120, 36, "#1 recovered in");
+    demo.screen.press("2");
+    assert_snapshot!(demo.screen.text());
 }
 
 #[test]

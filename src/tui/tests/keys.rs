@@ -11,6 +11,7 @@ use crate::{
     tui::{
         Command, Message,
         action::{ACTIONS, Action, Scope},
+        export::{self, Format},
         keymap,
         model::{Overlay, Pane, Selection, View},
         palette::{Item, PaletteModel},
@@ -320,6 +321,68 @@ fn a_frozen_screen_stands_still_and_catches_up() {
     assert_eq!(screen.text(), before);
     screen.press("f");
     assert!(screen.show(&scene).text().contains("not noticed"));
+}
+
+#[test]
+fn what_is_shown_can_be_written_as_text_json_and_svg() {
+    let mut screen = Screen::new(&incident(), 120, 36);
+    for (keys, stem, shows) in [
+        ("1", "cluster", "web-7d9f8c6b54-w8s2x"),
+        ("2", "decisions", "NodeResourcesFit"),
+        ("5", "recovery", "recoveredAfter"),
+        ("6", "events", "NodeNotReady"),
+        ("1 g j d", "pod-cart-5c8b77d9f-1aa9z", "shop/web:1"),
+        ("esc 2 d", "decision-119", "ImageLocality"),
+        ("esc ?", "keys", "pageup"),
+    ] {
+        screen.press(keys);
+        let page = screen.text();
+        assert!(matches!(
+            screen.press("E j")[..],
+            [Command::Export(Format::Json)]
+        ));
+        // What the menu lay over is there again.
+        assert_eq!(screen.text(), page);
+        let write = |format| export::content(&screen.model, &screen.theme, &screen.glyphs, format);
+        assert_eq!(export::stem(&screen.model), format!("kubeplay-{stem}-166s"));
+        let json: serde_json::Value = serde_json::from_str(&write(Format::Json)).unwrap();
+        assert_eq!(json["cluster"], "shop");
+        assert!(json.to_string().contains(shows), "{stem} {json}");
+        let text = write(Format::Text);
+        assert!(text.lines().count() > 5, "{text}");
+        let svg = write(Format::Svg);
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+        assert!(!svg.contains('\u{1b}'));
+    }
+    screen.press("E esc E q");
+    assert!(screen.text().contains("Keys"));
+}
+
+#[test]
+fn the_theme_is_changed_by_the_loop() {
+    let mut screen = Screen::new(&quiet(), 120, 36);
+    assert!(matches!(screen.press("T")[..], [Command::NextTheme]));
+    assert!(matches!(screen.press("d T")[..], [Command::NextTheme]));
+}
+
+#[test]
+fn the_readme_names_every_view_and_no_key_that_is_not_there() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("## Keys").unwrap();
+    let (table, _) = rest.split_once("\n## ").unwrap();
+    let known: Vec<&str> = ACTIONS.iter().flat_map(|info| info.keys).copied().collect();
+    let mut told = Vec::new();
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let keys = row.split('|').nth(1).unwrap();
+        let keys: Vec<&str> = keys.split('`').skip(1).step_by(2).collect();
+        for key in &keys {
+            assert!(known.contains(key), "the README tells of {key}");
+        }
+        told.extend(keys);
+    }
+    for view in View::ALL {
+        assert!(told.contains(&view.action().key()), "{view:?}");
+    }
 }
 
 #[test]

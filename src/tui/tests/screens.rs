@@ -75,6 +75,14 @@ fn the_colours_of_the_terminal_theme() {
 }
 
 #[test]
+fn the_colours_of_a_light_theme() {
+    let mut screen = Screen::new(&incident(), 80, 24);
+    screen.theme = Theme::named("kubeplay-light").unwrap();
+    screen.press("2");
+    assert_snapshot!(screen.styled());
+}
+
+#[test]
 fn the_styles_of_the_mono_theme() {
     let mut screen = Screen::new(&incident(), 80, 24);
     screen.theme = Theme::named("mono").unwrap();

@@ -53,6 +53,11 @@ fn everything_is_drawn_at_every_size() {
             "6 W",
             ": n o",
             "/ w e b",
+            "5",
+            "5 tab j j",
+            "5 t",
+            "E",
+            "d E",
             "f",
         ] {
             for glyphs in [Glyphs::UNICODE, Glyphs::ASCII] {

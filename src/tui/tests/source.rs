@@ -20,7 +20,8 @@ fn colours_are_named_in_the_theme_alone() {
     let mut files = 0;
     visit(&room, &mut |path, text| {
         files += 1;
-        if !path.ends_with("theme.rs") {
+        let theme = path.ends_with("theme.rs") || path.ends_with("theme/depth.rs");
+        if !theme {
             assert!(!text.contains(&needle), "{} names a colour", path.display());
         }
     });

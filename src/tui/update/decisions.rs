@@ -88,8 +88,14 @@ pub fn go(model: &mut Model) -> bool {
             .feed
             .get(model.events.list.cursor)
             .map_or(Time::MAX, |entry| entry.at),
-        View::Cluster | View::Decisions => Time::MAX,
+        View::Cluster | View::Decisions | View::Recovery => Time::MAX,
     };
+    // An incident's decision is the one about the first pod that was made anew.
+    let replaced = match (model.view, model.incident()) {
+        (View::Recovery, Some((_, track))) => track.replacements.first().map(|pod| pod.key.clone()),
+        _ => None,
+    };
+    let subject = replaced.map_or(subject, |key| ObjectRef::new(Kind::Pod, key));
     let Some(number) = find(model, &subject, until) else {
         let name = &subject.key.name;
         model.say(format!("no decision about {name} is kept"));

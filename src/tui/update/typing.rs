@@ -1,6 +1,6 @@
 //! Typing a text: a view's filter, or what the palette is to find.
 
-use super::{Command, cluster, decisions, events};
+use super::{Command, cluster, decisions, events, recovery};
 use crate::{
     api::ObjectRef,
     tui::{
@@ -73,6 +73,7 @@ fn set_text(model: &mut Model, text: String) {
     match model.view {
         View::Cluster => cluster::set_find(model, text),
         View::Decisions => decisions::set_text(model, text),
+        View::Recovery => recovery::set_text(model, text),
         View::Events => events::set_text(model, text),
     }
 }

@@ -67,7 +67,7 @@ fn parts(model: &Model, area: Rect) -> Parts {
     };
     let boxed = model.class() >= Class::Full;
     let columns = rest.width.saturating_sub(if boxed { 4 } else { 2 });
-    let lines = explain::why(decision, columns).len() + if boxed { 4 } else { 0 };
+    let lines = explain::why(decision, columns).len() + if boxed { 3 } else { 0 };
     let rows = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
     let table = decision
         .nodes
@@ -383,7 +383,6 @@ fn why(model: &Model, pen: &mut Pen<'_>, area: Rect, decision: &Decision) {
         Meaning::Dim,
     );
     let lines: Vec<Line> = explain::why(decision, inner.width);
-    take_top(&mut inner, 1);
     super::draw_lines(pen, inner, &lines);
 }
 
@@ -533,7 +532,7 @@ fn score(model: &Model, pen: &mut Pen<'_>, area: Rect, decision: &Decision) {
     );
     let mut rest = narrow(inside(area));
     let heading = take_top(&mut rest, 1);
-    let name = node_column(decision.scores.iter().map(|score| &*score.node)) + 2;
+    let name = node_column(decision.scores.iter().map(|score| &*score.node)) + 3;
     let plugins = u16::try_from(best.plugins.len()).unwrap_or(1).max(1);
     let cell = (rest.width.saturating_sub(name + 8) / plugins).clamp(4, 12);
     pen.text(heading.x + 2, heading.y, name, "NODE", Meaning::Dim);
@@ -570,7 +569,7 @@ fn score(model: &Model, pen: &mut Pen<'_>, area: Rect, decision: &Decision) {
         if won {
             pen.text(rest.x, y, 1, pen.glyphs.chosen, Meaning::ScoreWin);
         }
-        pen.text(rest.x + 2, y, name.saturating_sub(2), &score.node, tone);
+        pen.text(rest.x + 2, y, name.saturating_sub(3), &score.node, tone);
         let mut x = rest.x + name;
         for part in &score.plugins {
             let value = explain::shown(part, model.decisions.scores).to_string();
@@ -594,7 +593,7 @@ fn bars(pen: &mut Pen<'_>, area: Rect, decision: &Decision, name: u16, best: i64
         pen.text(
             area.x + 2,
             y,
-            name.saturating_sub(2),
+            name.saturating_sub(3),
             &score.node,
             Meaning::Text,
         );

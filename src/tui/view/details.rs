@@ -187,7 +187,11 @@ pub(super) fn pod_short(model: &Model, pod: &Pod, lines: &mut Lines) {
             lines.wrapped("", &next, Meaning::Text);
         }
         for (reason, nodes) in decision.histogram.iter().take(3) {
-            lines.put("", format!("not {nodes}: {reason}"), Meaning::Reject);
+            let count = match nodes {
+                1 => "1 node".to_owned(),
+                many => format!("{many} nodes"),
+            };
+            lines.put("", format!("{count}: {reason}"), Meaning::Reject);
         }
     }
 }
