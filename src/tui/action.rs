@@ -105,6 +105,7 @@ actions! {
     Why "why" Common None ["W"] "why" "its chain of causes, up to the input that began it, and what followed";
     Copy "copy" Common None ["C"] "copy" "copy the selection's name, or the page, to the clipboard (OSC 52)";
     Export "export" Common None ["E"] "export" "write what is shown to a file: text, JSON or SVG";
+    Mouse "mouse" Common None ["M"] "mouse" "let the mouse choose, or leave it to the terminal to mark text";
     NextTheme "next-theme" Common None ["T"] "theme" "the next theme";
 
     ViewCluster "view-cluster" Global None ["1"] "Cluster" "the cluster: nodes and their pods";
@@ -135,6 +136,7 @@ actions! {
     Help "help" Global None ["?"] "help" "this page";
     Quit "quit" Global None ["q"] "quit" "leave; everything that was started is removed";
 
+    Zoom "zoom" Cluster None ["z"] "zoom" "nodes as boxes, as lines, as a map of what is requested of them";
     FindNext "find-next" Cluster None ["n"] "next" "to the next node or pod that contains the text";
     FindPrev "find-prev" Cluster None ["N"] "before" "to the one before";
 
@@ -219,6 +221,7 @@ const CLUSTER: &[Hint] = &[
     hint(&[Action::Describe], "describe"),
     hint(&[Action::Yaml], "yaml"),
     hint(&[Action::Why], "why"),
+    hint(&[Action::Zoom], "zoom"),
     hint(&[Action::Pause], "pause"),
     hint(&[Action::Step], "step"),
     COMMAND,

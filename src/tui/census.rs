@@ -2,19 +2,33 @@
 
 use std::cmp::Ordering;
 
-use imbl::Vector;
+use imbl::{OrdMap, Vector};
 
-use super::feed::Seen;
+use super::{
+    feed::Seen,
+    node_state::{NodeLook, look},
+    view::cluster::Allocated,
+};
 use crate::{
     api::{Name, Node},
     cluster::Snapshot,
     store::RuntimeKind,
 };
 
+/// What is known of a node without looking at it and its pods again.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    pub look: NodeLook,
+    pub allocated: Allocated,
+}
+
 /// The nodes in the order in which they are shown, and how many are ready.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
     pub nodes: Vector<Name>,
+    /// Of each node, in the same order.
+    pub marks: Vector<Mark>,
+    known: OrdMap<Name, Mark>,
     pub ready: usize,
     /// Whether pods of some node are real containers: quitting then asks.
     pub real: bool,
@@ -22,12 +36,18 @@ pub struct Census {
 
 impl Census {
     /// Counts again what has changed.
-    pub fn update(&mut self, snapshot: &Snapshot, seen: Seen) {
+    pub fn update(&mut self, snapshot: &Snapshot, seen: &Seen) {
         let nodes = &snapshot.store.objects.nodes;
-        if seen.node_set || self.nodes.len() != nodes.len() {
+        let other_set = seen.node_set || self.nodes.len() != nodes.len();
+        if other_set {
             let mut names: Vec<Name> = nodes.keys().map(|key| key.name.clone()).collect();
             names.sort_by(|a, b| natural(a, b));
             self.nodes = names.into();
+            let there = |(name, _): &(Name, Mark)| snapshot.store.objects.node(name).is_some();
+            self.known = std::mem::take(&mut self.known)
+                .into_iter()
+                .filter(there)
+                .collect();
         }
         if seen.nodes || seen.node_set {
             self.ready = nodes.values().filter(|node| is_ready(node)).count();
@@ -35,6 +55,37 @@ impl Census {
                 .values()
                 .any(|node| RuntimeKind::of(node) == RuntimeKind::Docker);
         }
+        self.mark(snapshot, seen, other_set);
+    }
+
+    /// Looks again at the nodes of which something changed.
+    fn mark(&mut self, snapshot: &Snapshot, seen: &Seen, other_set: bool) {
+        let read = |name: &Name| {
+            let node = snapshot.store.objects.node(name)?;
+            Some(Mark {
+                look: look(node, snapshot),
+                allocated: Allocated::read(&snapshot.store.objects, node),
+            })
+        };
+        for name in &seen.touched {
+            let Some(mark) = read(name) else { continue };
+            self.known.insert(name.clone(), mark);
+            if let Some(slot) = self.place(name).and_then(|place| self.marks.get_mut(place)) {
+                *slot = mark;
+            }
+        }
+        if !other_set {
+            return;
+        }
+        let mut marks = Vector::new();
+        for name in &self.nodes {
+            let known = self.known.get(name).copied().or_else(|| read(name));
+            if let Some(mark) = known {
+                self.known.insert(name.clone(), mark);
+                marks.push_back(mark);
+            }
+        }
+        self.marks = marks;
     }
 
     /// A node's place.

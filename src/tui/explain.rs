@@ -221,7 +221,11 @@ pub fn why(decision: &Decision, columns: u16) -> Vec<Line> {
                         first.total,
                         next.node,
                         next.total,
-                        signed(-behind)
+                        if behind == 0 {
+                            "equal".to_owned()
+                        } else {
+                            signed(-behind)
+                        }
                     )
                 }
                 _ => format!("{node} is the only node that fits: there is nothing to score"),
@@ -452,7 +456,7 @@ mod tests {
         let scores = vec![score("a", &[(fit, 60, 1)]), score("b", &[(fit, 60, 1)])];
         let text = text(&decision(scores, 2));
         assert!(
-            text.contains("a shares the highest total, 60; next b 60 (+0)"),
+            text.contains("a shares the highest total, 60; next b 60 (equal)"),
             "{text}"
         );
         assert!(

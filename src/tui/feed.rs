@@ -1,14 +1,14 @@
 //! What has happened, as the Events view shows it: read from the log a piece at a time, so that no frame looks at all of
 //! it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use imbl::OrdMap;
 
 use super::list::Rows;
 use crate::{
-    api::{Event, EventType, Name, Object, ObjectRef, Time, Uid},
-    store::{Op, Store, What},
+    api::{Event, EventType, Name, Object, ObjectRef, Resource, Time, Uid},
+    store::{Op, Store, What, world::WorldChange},
 };
 
 /// How many entries are kept; the oldest go first.
@@ -119,12 +119,26 @@ pub struct Feed {
 }
 
 /// What reading a piece of the log came upon besides entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// A node was added or removed.
     pub node_set: bool,
     /// A node changed.
     pub nodes: bool,
+    /// Nodes of which something changed: themselves, their pods, the truth about them.
+    pub touched: BTreeSet<Name>,
+}
+
+/// The machine that a change of the truth is about, if it is about one and not about what runs on it.
+const fn machine(change: &WorldChange) -> Option<&Name> {
+    match change {
+        WorldChange::NodeOn { node }
+        | WorldChange::NodeOff { node }
+        | WorldChange::NodeBooting { node, .. }
+        | WorldChange::HeartbeatsCut { node }
+        | WorldChange::HeartbeatsRestored { node } => Some(node),
+        _ => None,
+    }
 }
 
 impl Feed {
@@ -132,21 +146,35 @@ impl Feed {
     pub fn read(&mut self, store: &Store) -> Seen {
         let mut seen = Seen::default();
         if self.next < store.log.oldest() {
+            let nodes = store.objects.nodes.keys();
             seen = Seen {
                 node_set: true,
                 nodes: true,
+                touched: nodes.map(|key| key.name.clone()).collect(),
             };
             for event in store.objects.events.values() {
                 self.event(event.meta.resource_version, event);
             }
         }
         for record in store.log.since(self.next) {
-            let What::Change(change) = &record.what else {
-                continue;
+            let change = match &record.what {
+                What::Change(change) => change,
+                What::World(change) => {
+                    seen.touched.extend(machine(change).cloned());
+                    continue;
+                }
+                _ => continue,
             };
             match &change.object {
                 Object::Event(event) if change.op != Op::Deleted => self.event(record.seq, event),
-                Object::Node(_) => {
+                Object::Pod(pod) => {
+                    seen.touched.extend(pod.node.clone());
+                    if let Some(Object::Pod(old)) = &change.old {
+                        seen.touched.extend(old.node.clone());
+                    }
+                }
+                Object::Node(node) => {
+                    seen.touched.insert(node.key().name);
                     seen.nodes = true;
                     seen.node_set |= change.op != Op::Modified;
                 }
@@ -158,10 +186,10 @@ impl Feed {
     }
 
     fn event(&mut self, seq: u64, event: &Arc<Event>) {
-        if let Some(old) = self.by_event.insert(event.meta.uid, seq) {
-            if let Some(entry) = self.entries.remove(&old) {
-                self.forget(old, &entry.object);
-            }
+        if let Some(old) = self.by_event.insert(event.meta.uid, seq)
+            && let Some(entry) = self.entries.remove(&old)
+        {
+            self.forget(old, &entry.object);
         }
         self.push(seq, Entry::of_event(event));
     }

@@ -1,6 +1,8 @@
 //! Where everything goes, by the size of the terminal. The only place that decides it.
 
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
+
+use super::model::Zoom;
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +157,9 @@ pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     }
 }
 
+/// Columns before a line of cells.
+pub const HEAT_NAME: u16 = 12;
+
 /// The boxes of the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -169,7 +174,10 @@ pub struct Grid {
 impl Grid {
     /// Boxes for so many nodes.
     #[must_use]
-    pub fn new(area: Rect, class: Class, nodes: usize) -> Self {
+    pub fn new(area: Rect, class: Class, nodes: usize, zoom: Zoom) -> Self {
+        if class > Class::List && zoom != Zoom::Rows {
+            return Self::small(area, nodes, zoom);
+        }
         let narrowest = if class >= Class::Full { 38 } else { 26 };
         let most = usize::from(area.width / narrowest).max(1);
         let (columns, all_rows) = match class {
@@ -192,6 +200,32 @@ impl Grid {
         }
     }
 
+    /// A line for each node, or a cell; each line of cells has room for a name before it.
+    fn small(area: Rect, nodes: usize, zoom: Zoom) -> Self {
+        let mut area = area;
+        let columns = match zoom {
+            Zoom::Heat => {
+                let name = HEAT_NAME.min(area.width / 3);
+                take_left(&mut area, name);
+                // Two columns for a cell where that shows all of them.
+                let pairs = usize::from(area.width / 2).max(1);
+                let fits = nodes.div_ceil(pairs) <= usize::from(area.height);
+                let columns = if fits { pairs } else { usize::from(area.width) };
+                // So that a cell is as wide as any other.
+                area.width -= area.width % u16::try_from(columns).unwrap_or(1).max(1);
+                columns
+            }
+            Zoom::Rows | Zoom::Tiles => usize::from(area.width / 26),
+        };
+        let columns = columns.max(1);
+        Self {
+            area,
+            columns,
+            rows: usize::from(area.height).max(1),
+            all_rows: nodes.div_ceil(columns),
+        }
+    }
+
     /// The row of a node.
     #[must_use]
     pub const fn row_of(&self, place: usize) -> usize {
@@ -204,6 +238,15 @@ impl Grid {
         let last_start = self.all_rows.saturating_sub(self.rows);
         let lowest = (row + 1).saturating_sub(self.rows);
         first.max(lowest).min(row).min(last_start)
+    }
+
+    /// The number, from the first that is shown, of the box at a place of the screen.
+    #[must_use]
+    pub fn at(&self, place: Position) -> Option<usize> {
+        let mut cells = (0..self.rows).flat_map(|row| (0..self.columns).map(move |c| (row, c)));
+        cells
+            .find(|(row, column)| self.cell(*row, *column).contains(place))
+            .map(|(row, column)| row * self.columns + column)
     }
 
     /// The box at a place on the screen: row and column from the top left.
@@ -255,10 +298,10 @@ mod tests {
     #[test]
     fn six_nodes_stand_in_two_columns_of_three() {
         let areas = Areas::new(Size::new(120, 36), true);
-        let grid = Grid::new(areas.body, Class::Full, 6);
+        let grid = Grid::new(areas.body, Class::Full, 6, Zoom::Rows);
         assert_eq!((grid.columns, grid.rows, grid.all_rows), (2, 3, 3));
         let compact = Areas::new(Size::new(80, 24), true);
-        let grid = Grid::new(compact.body, Class::Compact, 6);
+        let grid = Grid::new(compact.body, Class::Compact, 6, Zoom::Rows);
         assert_eq!((grid.columns, grid.rows), (3, 2));
     }
 
@@ -282,7 +325,8 @@ mod tests {
             width in 1u16..220, height in 1u16..80, nodes in 1usize..3000, first in 0usize..3000, place in 0usize..3000,
         ) {
             let size = Size::new(width, height);
-            let grid = Grid::new(Areas::new(size, true).body, Class::of(size), nodes);
+            let zoom = [Zoom::Rows, Zoom::Tiles, Zoom::Heat][place % 3];
+            let grid = Grid::new(Areas::new(size, true).body, Class::of(size), nodes, zoom);
             prop_assert!(grid.columns * grid.all_rows >= nodes);
             let row = grid.row_of(place.min(nodes - 1));
             let top = grid.scroll(first, row);

@@ -4,6 +4,7 @@
 //! that no step of the cursor looks at more than what it passes.
 
 use imbl::OrdSet;
+use ratatui::layout::{Position, Rect};
 
 /// The numbers of the rows that are shown, oldest first.
 pub type Rows = OrdSet<u64>;
@@ -110,6 +111,17 @@ impl ListModel {
         // The window begins at the cursor at the earliest and `height - 1` newer rows after it at the latest.
         let latest = step(rows, cursor, span).unwrap_or(newest);
         self.edge = self.edge.clamp(cursor, latest.max(cursor));
+    }
+
+    /// The row at a place of the screen, in a list whose newest row is at the top and whose rows are so many lines high.
+    #[must_use]
+    pub fn at(&self, rows: &Rows, area: Rect, lines: u16, place: Position) -> Option<u64> {
+        if !area.contains(place) {
+            return None;
+        }
+        let height = usize::from(area.height / lines.max(1));
+        let row = usize::from((place.y - area.y) / lines.max(1));
+        self.window(rows, height).nth(row)
     }
 
     /// The rows on the screen, newest first.

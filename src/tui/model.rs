@@ -67,6 +67,18 @@ pub enum Pane {
     Pending,
 }
 
+/// How much of each node is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zoom {
+    /// A box with a row for each pod.
+    #[default]
+    Rows,
+    /// A line with a mark for each pod.
+    Tiles,
+    /// A cell: how much is requested of it.
+    Heat,
+}
+
 /// Where the person is in the Cluster view.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterModel {
@@ -78,6 +90,7 @@ pub struct ClusterModel {
     pub first_row: usize,
     /// The selected pod among those that wait for a node.
     pub pending: Option<Key>,
+    pub zoom: Zoom,
     /// What was last looked for.
     pub find: String,
 }
@@ -226,6 +239,8 @@ pub struct Model {
     pub toast: Option<Toast>,
     /// When `ctrl-c` was last pressed.
     pub interrupted: Option<Duration>,
+    /// Whether the mouse is ours: the terminal cannot mark text then.
+    pub mouse: bool,
     /// Numbers the writes that were sent.
     pub writes: u64,
 }
@@ -255,10 +270,11 @@ impl Model {
             overlay: None,
             toast: None,
             interrupted: None,
+            mouse: true,
             writes: 0,
         };
         let seen = model.feed.read(&model.snapshot.store);
-        model.census.update(&model.snapshot, seen);
+        model.census.update(&model.snapshot, &seen);
         model.book.read(&model.snapshot.store);
         model.tracks.read(&model.snapshot.store);
         model
@@ -290,7 +306,8 @@ impl Model {
     /// The boxes of the nodes.
     #[must_use]
     pub fn grid(&self) -> Grid {
-        Grid::new(self.areas().body, self.class(), self.census.nodes.len())
+        let (class, nodes) = (self.class(), self.census.nodes.len());
+        Grid::new(self.areas().body, class, nodes, self.cluster.zoom)
     }
 
     /// Where keys go.

@@ -101,6 +101,14 @@ impl NodeState {
     }
 }
 
+/// How a node looks: as [`NodeState`] has it, without the words.
+#[must_use]
+pub fn look(node: &Node, snapshot: &Snapshot) -> NodeLook {
+    let name = node.metadata.name.as_deref().unwrap_or_default();
+    let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
+    Facts::read(node, name, snapshot, snapshot.at).look(node, cordoned)
+}
+
 struct Facts {
     now: Time,
     on: bool,

@@ -58,6 +58,16 @@ pub fn scroll(model: &mut Model, by: isize) {
     }
 }
 
+/// Where the open page is, if one is open.
+#[must_use]
+pub fn place(model: &Model) -> Option<Rect> {
+    let Some(Overlay::Page { page, .. }) = &model.overlay else {
+        return None;
+    };
+    let area = Rect::new(0, 0, model.size.width, model.size.height);
+    Some(page_place(model, page, area).0)
+}
+
 /// The whole open page as plain text.
 #[must_use]
 pub fn page_text(model: &Model) -> Option<String> {

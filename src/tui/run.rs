@@ -25,7 +25,7 @@ use super::{
     export::{self, Format},
     glyphs::Glyphs,
     model::{About, Model},
-    terminal::Terminal,
+    terminal::{self, Terminal},
     theme::{Depth, Theme, ThemeError},
     update::{Command, Message, update},
     view::view,
@@ -80,7 +80,7 @@ impl Surroundings {
             .any(|language| lower.starts_with(language));
         Self {
             no_color: set("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb"),
-            depth: Depth::read(&set),
+            depth: Depth::read(set),
             ssh: set("SSH_CONNECTION").is_some(),
             ascii: !utf8 || wide,
             panics: cfg!(debug_assertions)
@@ -295,6 +295,7 @@ impl Screen {
     fn event(&mut self, event: Event, terminal: &mut Terminal) -> io::Result<Option<QuitReason>> {
         let message = match event {
             Event::Key(key) => Message::Key(key),
+            Event::Mouse(mouse) => Message::Mouse(mouse),
             Event::Resize(width, height) => Message::Resize(Size::new(width, height)),
             _ => return Ok(None),
         };
@@ -308,6 +309,7 @@ impl Screen {
                 Command::Copy(text) => terminal.copy(&text)?,
                 Command::Export(format) => self.export(format),
                 Command::NextTheme => self.next_theme(),
+                Command::Mouse(ours) => terminal::take_mouse(ours)?,
                 Command::Send(input) => {
                     if !self.handle.try_send(input) {
                         self.take(Message::Refused("the cluster is busy: not sent".to_owned()));
@@ -356,6 +358,7 @@ impl Screen {
 
     fn suspend(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         terminal.suspend()?;
+        terminal::take_mouse(self.model.mouse)?;
         self.tick();
         self.take(Message::Resumed);
         Ok(())
@@ -363,6 +366,7 @@ impl Screen {
 
     fn resumed(&mut self, terminal: &mut Terminal) -> io::Result<()> {
         terminal.resume()?;
+        terminal::take_mouse(self.model.mouse)?;
         let size = terminal.size()?;
         self.take(Message::Resumed);
         self.take(Message::Resize(size));

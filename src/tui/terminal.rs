@@ -12,6 +12,7 @@ use crossterm::{
     clipboard::CopyToClipboard,
     cursor::{Hide, Show},
     execute, queue,
+    style::Print,
     terminal::{
         BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
         disable_raw_mode, enable_raw_mode,
@@ -36,7 +37,21 @@ const FRAME_BYTES: usize = 1 << 17;
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     ENTERED.store(true, Ordering::SeqCst);
-    execute!(io::stdout(), EnterAlternateScreen, Hide)
+    execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+    take_mouse(true)
+}
+
+/// Presses and the wheel are reported (1000), places as numbers (1006). Not movements: nothing is done with them.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// Takes the mouse, or leaves it to the terminal.
+///
+/// # Errors
+/// The terminal's.
+pub fn take_mouse(ours: bool) -> io::Result<()> {
+    let modes = if ours { MOUSE_ON } else { MOUSE_OFF };
+    execute!(io::stdout(), Print(modes))
 }
 
 /// Switches the screen's modes off; nothing if they are off.
@@ -44,6 +59,7 @@ pub fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
         // Each by itself: that one fails is no reason to leave the others on.
         let _ = execute!(io::stdout(), EndSynchronizedUpdate);
+        let _ = take_mouse(false);
         let _ = execute!(io::stdout(), LeaveAlternateScreen);
         let _ = execute!(io::stdout(), Show);
         let _ = disable_raw_mode();

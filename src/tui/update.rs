@@ -5,12 +5,13 @@ mod decisions;
 mod events;
 pub mod fault;
 mod lists;
+mod mouse;
 mod recovery;
 mod typing;
 
 use std::{sync::Arc, time::Duration};
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, MouseEvent};
 use ratatui::layout::Size;
 
 use super::{
@@ -38,6 +39,8 @@ pub enum Message {
     Tick(Duration),
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was pressed, or its wheel turned.
+    Mouse(MouseEvent),
     /// The terminal has another size.
     Resize(Size),
     /// The cluster published.
@@ -65,6 +68,8 @@ pub enum Command {
     Redraw,
     /// Write what is shown to a file.
     Export(Format),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Change to the next theme.
     NextTheme,
     /// Put a text on the terminal's clipboard.
@@ -88,6 +93,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Command> {
         Message::Refused(message) => model.complain(message),
         Message::Done(message) => model.say(message),
         Message::Resumed => model.seen = model.wall,
+        Message::Mouse(event) => return mouse::take(model, event),
         Message::Key(event) => {
             if let Some(stroke) = Stroke::from_event(event) {
                 return key(model, stroke);
@@ -101,7 +107,7 @@ fn take_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) {
     let old = std::mem::replace(&mut model.snapshot, snapshot);
     model.seen = model.wall;
     let seen = model.feed.read(&model.snapshot.store);
-    model.census.update(&model.snapshot, seen);
+    model.census.update(&model.snapshot, &seen);
     model.book.read(&model.snapshot.store);
     model.tracks.read(&model.snapshot.store);
     if let Some(Overlay::Page {
@@ -228,6 +234,16 @@ fn take(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Yaml => about(model, Page::Yaml),
         Action::Why => why(model),
         Action::Copy => return copy(model),
+        Action::Mouse => {
+            model.mouse = !model.mouse;
+            let words = if model.mouse {
+                "the mouse chooses; most terminals still mark text with shift"
+            } else {
+                "the mouse is the terminal's: it marks text"
+            };
+            model.say(words);
+            return vec![Command::Mouse(model.mouse)];
+        }
         Action::NextTheme => return vec![Command::NextTheme],
         Action::Export => {
             let under = model.overlay.take().map(Box::new);

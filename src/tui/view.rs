@@ -1,6 +1,6 @@
 //! The screen as a function of the model: header, tabs, the view, footer, and what lies over them.
 
-mod chrome;
+pub mod chrome;
 pub mod cluster;
 pub mod decisions;
 mod describe;

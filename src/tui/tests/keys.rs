@@ -446,3 +446,45 @@ fn a_fault_says_what_it_did() {
     let target = Target::Node("n".into());
     assert_eq!(target.to_string(), "node n");
 }
+
+#[test]
+fn a_press_selects_and_a_second_one_opens() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mouse = |screen: &mut Screen, kind, column, row| {
+        let modifiers = KeyModifiers::NONE;
+        let event = MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers,
+        };
+        update(&mut screen.model, Message::Mouse(event))
+    };
+    let press = MouseEventKind::Down(MouseButton::Left);
+    let mut screen = Screen::new(&incident(), 120, 36);
+    // The second box of the second row, then its third pod, twice.
+    mouse(&mut screen, press, 50, 12);
+    assert_eq!(screen.model.selection(), Selection::Node("node-4".into()));
+    mouse(&mut screen, press, 50, 15);
+    let key = crate::api::Key::new("default", "web-7d9f8c6b54-w8s2x");
+    assert_eq!(screen.model.selection(), Selection::Pod(key));
+    mouse(&mut screen, press, 50, 15);
+    assert_eq!(screen.model.view, View::Decisions);
+    // The second row of the list, and the tabs.
+    mouse(&mut screen, press, 5, 4);
+    assert_eq!(screen.model.decision().unwrap().number, 118);
+    mouse(&mut screen, MouseEventKind::ScrollUp, 5, 4);
+    assert_eq!(screen.model.decision().unwrap().number, 119);
+    let (_, tab) = crate::tui::view::chrome::tab_places(screen.model.areas().tabs)[3];
+    mouse(&mut screen, press, tab.x, tab.y);
+    assert_eq!(screen.model.view, View::Events);
+    mouse(&mut screen, press, 20, 4);
+    assert!(!screen.model.events.list.follow);
+    screen.press("?");
+    mouse(&mut screen, press, 50, 20);
+    assert!(screen.model.overlay.is_some());
+    mouse(&mut screen, press, 0, 20);
+    assert!(screen.model.overlay.is_none());
+    assert!(matches!(screen.press("M")[..], [Command::Mouse(false)]));
+    assert!(matches!(screen.press("M")[..], [Command::Mouse(true)]));
+}

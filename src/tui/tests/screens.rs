@@ -218,3 +218,33 @@ fn text_from_objects_cannot_speak_to_the_terminal() {
         assert!(!text.contains('\u{202e}'));
     }
 }
+
+/// Forty nodes with pods here and there.
+fn many() -> Scene {
+    let mut scene = Scene::new();
+    for node in 1..=40 {
+        scene.node(&format!("node-{node}"), "zone-a");
+        for pod in 0..node % 7 {
+            scene.running(
+                &format!("web-7d9f8c6b54-{node:02}{pod}"),
+                &format!("node-{node}"),
+            );
+        }
+    }
+    scene.cordon("node-9").at(20.0).kill_node("node-20");
+    scene
+}
+
+#[test]
+fn many_nodes_as_lines() {
+    let mut screen = Screen::new(&many(), 120, 36);
+    screen.press("z l l");
+    assert_snapshot!(screen.text());
+}
+
+#[test]
+fn many_nodes_as_a_map() {
+    let mut screen = Screen::new(&many(), 80, 24);
+    screen.press("z z l l");
+    assert_snapshot!(screen.text());
+}

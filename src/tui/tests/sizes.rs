@@ -58,6 +58,8 @@ fn everything_is_drawn_at_every_size() {
             "5 t",
             "E",
             "d E",
+            "z l",
+            "z z j",
             "f",
         ] {
             for glyphs in [Glyphs::UNICODE, Glyphs::ASCII] {

@@ -6,7 +6,7 @@ use crate::{
     tui::{
         action::Action,
         book,
-        model::{Model, Overlay, Page, Pane, Selection, View},
+        model::{Model, Overlay, Page, Pane, Selection, View, Zoom},
     },
 };
 
@@ -15,6 +15,13 @@ pub fn act(model: &mut Model, action: Action) {
     match (action, model.cluster.pane) {
         (Action::NextPane | Action::PrevPane, _) => next_pane(model),
         (Action::Open, _) => open(model),
+        (Action::Zoom, _) => {
+            model.cluster.zoom = match model.cluster.zoom {
+                Zoom::Rows => Zoom::Tiles,
+                Zoom::Tiles => Zoom::Heat,
+                Zoom::Heat => Zoom::Rows,
+            };
+        }
         (Action::FindNext, _) => find(model, true, false),
         (Action::FindPrev, _) => find(model, false, false),
         (_, Pane::Pending) => move_pending(model, action),
@@ -188,7 +195,8 @@ fn move_nodes(model: &mut Model, action: Action) {
     model.cluster.pod = None;
 }
 
-fn pods_on(model: &Model, node: &Name) -> Vec<Key> {
+/// The pods on a node, in their order.
+pub fn pods_on(model: &Model, node: &Name) -> Vec<Key> {
     let pods = model.snapshot.store.objects.pods_on(node);
     pods.map(|pod| pod.meta.key.clone()).collect()
 }
@@ -198,7 +206,11 @@ fn down(model: &mut Model, place: usize, columns: usize) {
     let Some(node) = model.census.nodes.get(place).cloned() else {
         return;
     };
-    let pods = pods_on(model, &node);
+    // Only boxes have rows to go through.
+    let pods = match model.cluster.zoom {
+        Zoom::Rows => pods_on(model, &node),
+        Zoom::Tiles | Zoom::Heat => Vec::new(),
+    };
     let next = match &model.cluster.pod {
         None => pods.first(),
         Some(pod) => pods.iter().skip_while(|key| *key != pod).nth(1),
@@ -227,7 +239,10 @@ fn up(model: &mut Model, place: usize, columns: usize) {
         .checked_sub(columns)
         .and_then(|above| model.census.nodes.get(above))
     {
-        model.cluster.pod = pods_on(model, above).pop();
+        model.cluster.pod = match model.cluster.zoom {
+            Zoom::Rows => pods_on(model, above).pop(),
+            Zoom::Tiles | Zoom::Heat => None,
+        };
         model.cluster.node = Some(above.clone());
     }
 }

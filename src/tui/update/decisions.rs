@@ -121,19 +121,22 @@ fn find(model: &Model, subject: &ObjectRef, until: Time) -> Option<u64> {
     until.map(|decision| decision.number).or(newest)
 }
 
+/// Selects a decision that is shown.
+pub fn choose(model: &mut Model, number: u64) {
+    let height = rows(model);
+    let list = &mut model.decisions.list;
+    list.select(number, model.book.rows(), height);
+    model.decisions.scroll = 0;
+    model.decisions.inside = false;
+}
+
 /// Shows a decision.
 pub fn select(model: &mut Model, number: u64) {
     super::show(model, View::Decisions);
     if !model.book.rows().contains(&number) {
         set_text(model, String::new());
     }
-    model.decisions.scroll = 0;
-    model.decisions.inside = false;
-    let height = rows(model);
-    model
-        .decisions
-        .list
-        .select(number, model.book.rows(), height);
+    choose(model, number);
 }
 
 /// Shows only decisions that contain a text.

@@ -8,7 +8,7 @@ use crate::{
     store::{Incident, RuntimeKind},
     tui::{
         action::{self, Action, Hint, Scope},
-        layout::Class,
+        layout::{Class, take_left},
         model::{Model, View},
         text::{age, count_down, width},
         theme::Meaning,
@@ -134,20 +134,35 @@ fn fitting<'p, 's>(parts: &'p [(u8, Vec<Span<'s>>)], room: u16) -> Vec<&'p [Span
     Vec::new()
 }
 
+/// Where each view's tab is.
+pub fn tab_places(area: Rect) -> Vec<(View, Rect)> {
+    let mut rest = area;
+    take_left(&mut rest, 1);
+    View::ALL
+        .into_iter()
+        .map(|view| {
+            let (key, name) = (view.action().key(), view.action().info().label);
+            let place = take_left(&mut rest, width(key) + width(name) + 3);
+            take_left(&mut rest, 1);
+            (view, place)
+        })
+        .collect()
+}
+
 /// The views, and on the right what is wrong.
 pub fn tabs(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     if area.is_empty() {
         return;
     }
     let mut x = area.x + 1;
-    for view in View::ALL {
+    for (view, place) in tab_places(area) {
         let (key, name) = (view.action().key(), view.action().info().label);
-        let here = view == model.view;
-        let (label, meaning) = match here {
+        let (label, meaning) = match view == model.view {
             true => (format!("[{key} {name}]"), Meaning::TabActive),
             false => (format!(" {key} {name} "), Meaning::Tab),
         };
-        x += pen.text(x, area.y, area.right().saturating_sub(x), &label, meaning) + 1;
+        pen.text(place.x, place.y, place.width, &label, meaning);
+        x = place.right() + 1;
     }
     let room = area.right().saturating_sub(x + 2);
     let (text, meaning) = news(model, pen);

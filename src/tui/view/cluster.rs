@@ -5,6 +5,7 @@ mod node_box;
 mod pod_row;
 mod side;
 mod ticker;
+mod tiles;
 
 pub use node_box::{Allocated, requests};
 pub use pod_row::wordings;
@@ -15,7 +16,7 @@ use ratatui::layout::Rect;
 use super::chrome::progress_line;
 use crate::tui::{
     layout::{Areas, Class, centered},
-    model::Model,
+    model::{Model, Zoom},
     text::width,
     theme::Meaning,
     widget::Pen,
@@ -28,7 +29,11 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, areas: &Areas) {
     } else if model.class() == Class::List {
         list::draw(model, pen, areas.body);
     } else {
-        boxes(model, pen);
+        match model.cluster.zoom {
+            Zoom::Rows => boxes(model, pen),
+            Zoom::Tiles => tiles::lines(model, pen),
+            Zoom::Heat => tiles::heat(model, pen),
+        }
     }
     if !areas.side.is_empty() {
         side::draw(model, pen, areas.side);

@@ -1,6 +1,6 @@
 //! The Decisions view: what the scheduler decided, and for one decision every node and plugin.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use crate::{
     store::{
@@ -95,6 +95,17 @@ pub fn rows(model: &Model) -> usize {
         return usize::from(list.height).max(1);
     }
     usize::from(list_and_figures(inside(list)).0.height).max(1)
+}
+
+/// The decision whose row is at a place of the screen.
+#[must_use]
+pub fn at(model: &Model, place: Position) -> Option<u64> {
+    let list = parts(model, model.areas().body).list;
+    let rows = match model.class() {
+        Class::Tiny | Class::Line | Class::List => list,
+        _ => list_and_figures(inside(list)).0,
+    };
+    model.decisions.list.at(model.book.rows(), rows, 1, place)
 }
 
 /// How far the tables can be scrolled.

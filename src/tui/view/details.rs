@@ -54,7 +54,7 @@ pub fn one_line(model: &Model) -> String {
                         .story
                         .first()
                         .map_or(String::new(), |story| format!(" · {story}"));
-                    let sum = Allocated::read(model, node);
+                    let sum = Allocated::read(&model.snapshot.store.objects, node);
                     format!(
                         "{name} {}{story} · pods {}/{}",
                         state.word, sum.pods, sum.pods_of
@@ -91,7 +91,7 @@ pub(super) fn node_short(model: &Model, node: &Node, lines: &mut Lines) {
     if let Some(zone) = state.zone {
         lines.say("Zone", zone);
     }
-    let sum = Allocated::read(model, node);
+    let sum = Allocated::read(&model.snapshot.store.objects, node);
     let cpu = |milli| crate::api::Quantity::milli(milli).as_cpu();
     let memory = |bytes| crate::api::Quantity::units(bytes).as_bytes();
     lines.say(

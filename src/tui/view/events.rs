@@ -1,6 +1,6 @@
 //! The Events view: what was reported and what was done, newest last; the selected entry in full below.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use crate::tui::{
     feed::{Entry, EntryKind},
@@ -41,6 +41,20 @@ fn parts(model: &Model, area: Rect) -> Parts {
 #[must_use]
 pub fn rows(model: &Model) -> usize {
     usize::from(parts(model, model.areas().body).rows.height)
+}
+
+/// The entry whose row is at a place of the screen. The newest is at the bottom.
+#[must_use]
+pub fn at(model: &Model, place: Position) -> Option<u64> {
+    let rows = parts(model, model.areas().body).rows;
+    if !rows.contains(place) {
+        return None;
+    }
+    let height = usize::from(rows.height);
+    let shown = model.feed.rows_back(model.events.list.edge);
+    let shown: Vec<u64> = shown.take(height).map(|(seq, _)| seq).collect();
+    let row = usize::from(place.y - rows.y);
+    shown.iter().rev().nth(row).copied()
 }
 
 /// What an entry's kind means.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use crate::{
     api::Time,
@@ -61,7 +61,7 @@ fn parts(model: &Model, area: Rect) -> Parts {
         }
         class => {
             parts.list = take_left(&mut rest, if class == Class::Wide { 44 } else { 36 });
-            parts.head = take_top(&mut rest, 5);
+            parts.head = take_top(&mut rest, 6);
             parts.steps = take_bottom(&mut rest, 12);
             parts.axis = rest;
         }
@@ -78,6 +78,20 @@ pub fn rows(model: &Model) -> usize {
         Class::Compact => 1,
         _ => usize::from(list_and_figures(inside(list)).0.height / 2).max(1),
     }
+}
+
+/// The incident whose row is at a place of the screen.
+#[must_use]
+pub fn at(model: &Model, place: Position) -> Option<u64> {
+    let list = parts(model, model.areas().body).list;
+    let (rows, each) = match model.class() {
+        Class::Tiny | Class::Line | Class::List => (list, 1),
+        _ => (list_and_figures(inside(list)).0, 2),
+    };
+    model
+        .recovery
+        .list
+        .at(model.tracks.rows(), rows, each, place)
 }
 
 /// How far the time axis can be scrolled.
@@ -322,7 +336,7 @@ pub fn summary(model: &Model, incident: &Incident, track: &Track, columns: u16) 
     if columns < 78 {
         return lines.done();
     }
-    lines.raw(chain(incident, track), Meaning::Dim);
+    lines.wide(&chain(incident, track), Meaning::Dim);
     lines.done()
 }
 
@@ -836,13 +850,13 @@ pub fn timing(model: &Model, columns: u16) -> Vec<Line> {
     );
     lines.wide(&text, Meaning::Text);
     lines.raw("", Meaning::Text);
-    lines.raw(
-        format!(
-            "{:<46} {:>10} {:>12} {:>8}",
-            "", "this run", "kubernetes", "fast"
-        ),
-        Meaning::Dim,
-    );
+    let room = usize::from(columns.saturating_sub(31)).clamp(16, 46);
+    let row = |name: &str, this: &str, kubernetes: &str, fast: &str| {
+        let columns = u16::try_from(room).unwrap_or(u16::MAX);
+        let name = crate::tui::text::fit(name, columns, "…");
+        format!("{name:<room$} {this:>9} {kubernetes:>11} {fast:>8}")
+    };
+    lines.raw(row("", "this run", "kubernetes", "fast"), Meaning::Dim);
     for (key, kubernetes, fast, what) in Timing::TABLE {
         let this = config.timing.get(key).unwrap_or_default();
         let show = |value: u64| match key.ends_with("_ms") {
@@ -854,11 +868,8 @@ pub fn timing(model: &Model, columns: u16) -> Vec<Line> {
         } else {
             Meaning::EventWarning
         };
-        let row = [show(this), show(*kubernetes), show(*fast)];
-        let [this, kubernetes, fast] = row;
-        let name = crate::tui::text::fit(what, 46, "…");
         lines.raw(
-            format!("{name:<46} {this:>10} {kubernetes:>12} {fast:>8}"),
+            row(what, &show(this), &show(*kubernetes), &show(*fast)),
             tone,
         );
     }

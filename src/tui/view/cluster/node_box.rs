@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::pod_row;
 use crate::{
     api::{Name, Node, Pod, Quantity},
+    store::Objects,
     tui::{
         layout::inside,
         model::{Model, Pane},
@@ -154,7 +155,7 @@ pub struct Allocated {
 
 impl Allocated {
     /// Adds up the requests of the node's pods.
-    pub fn read(model: &Model, node: &Node) -> Self {
+    pub fn read(objects: &Objects, node: &Node) -> Self {
         let allocatable = node
             .status
             .as_ref()
@@ -171,13 +172,7 @@ impl Allocated {
             ..Self::default()
         };
         let name = node.metadata.name.as_deref().unwrap_or_default();
-        for pod in model
-            .snapshot
-            .store
-            .objects
-            .pods_on(name)
-            .filter(|pod| !pod.is_terminal())
-        {
+        for pod in objects.pods_on(name).filter(|pod| !pod.is_terminal()) {
             let (cpu, memory) = requests(pod);
             sum.cpu_milli += cpu.milli_value();
             sum.memory += memory.value();
@@ -211,7 +206,7 @@ pub fn requests(pod: &Pod) -> (Quantity, Quantity) {
 }
 
 fn gauges(model: &Model, pen: &mut Pen<'_>, line: Rect, node: &Node) {
-    let sum = Allocated::read(model, node);
+    let sum = Allocated::read(&model.snapshot.store.objects, node);
     let labels = if line.width >= 32 {
         ("req cpu", "mem")
     } else {
