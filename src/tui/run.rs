@@ -449,6 +449,7 @@ fn can_be_seen(old: &Arc<Snapshot>, new: &Arc<Snapshot>) -> bool {
         || !a.world.containers.ptr_eq(&b.world.containers)
         || !a.world.progress.ptr_eq(&b.world.progress)
         || !a.world.engines.ptr_eq(&b.world.engines)
+        || !old.metrics.ptr_eq(&new.metrics)
         || !same(&a.decisions, &b.decisions)
         || !same(&a.incidents, &b.incidents)
 }

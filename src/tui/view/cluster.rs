@@ -1,6 +1,7 @@
 //! The Cluster view: every node a box, its pods in rows; what waits for a node, and the selection, beside them.
 
 mod list;
+mod load;
 mod node_box;
 mod pod_row;
 mod side;

@@ -175,6 +175,9 @@ pub(super) fn pod_short(model: &Model, pod: &Pod, lines: &mut Lines) {
         "Requests",
         format!("cpu {}  mem {}", cpu.as_cpu(), memory.as_bytes()),
     );
+    if let Some(used) = used(model, pod) {
+        lines.say("Usage", used);
+    }
     lines.say("Node", pod.node.as_deref().unwrap_or("—"));
     lines.say("Address", pod.ip().unwrap_or("—"));
     if pod.node.is_none() {
@@ -216,4 +219,23 @@ pub(super) fn owner(model: &Model, pod: &Pod) -> String {
         None => (&owner.kind, &owner.name),
     };
     format!("{kind}/{name} {}/{} ready", counts.ready, counts.active)
+}
+
+/// What a pod uses, and how often it lacked memory; none if that is not known.
+fn used(model: &Model, pod: &Pod) -> Option<String> {
+    let snapshot = &model.snapshot;
+    let used = snapshot.metrics.pod(pod.meta.uid, &snapshot.store.world)?;
+    let cpu = used
+        .cpu_milli
+        .map_or("—".to_owned(), |milli| format!("{milli}m"));
+    let kills: u32 = snapshot
+        .metrics
+        .containers_of(pod.meta.uid)
+        .map(|(_, series)| series.oom_kills())
+        .sum();
+    let oom = match kills {
+        0 => String::new(),
+        kills => format!("  oom kills {kills}"),
+    };
+    Some(format!("cpu {cpu}  mem {}Mi{oom}", used.memory_bytes >> 20))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
-use super::pod_row;
+use super::{load, pod_row};
 use crate::{
     api::{Name, Node, Pod, Quantity},
     store::Objects,
@@ -206,11 +206,20 @@ pub fn requests(pod: &Pod) -> (Quantity, Quantity) {
 }
 
 fn gauges(model: &Model, pen: &mut Pen<'_>, line: Rect, node: &Node) {
-    let sum = Allocated::read(&model.snapshot.store.objects, node);
-    let labels = if line.width >= 32 {
-        ("req cpu", "mem")
-    } else {
-        ("c", "m")
+    let mut sum = Allocated::read(&model.snapshot.store.objects, node);
+    let name = node.metadata.name.as_deref().unwrap_or_default();
+    // What is used where that is known; else what is requested, and it says so.
+    let used = load::of_node(model, name);
+    if let Some(used) = used {
+        sum.cpu_milli = used
+            .cpu_milli
+            .map_or(0, |milli| i64::try_from(milli).unwrap_or(i64::MAX));
+        sum.memory = i64::try_from(used.memory_bytes).unwrap_or(i64::MAX);
+    }
+    let labels = match (line.width >= 32, used.is_some()) {
+        (true, true) => ("cpu", "mem"),
+        (true, false) => ("req cpu", "mem"),
+        (false, _) => ("c", "m"),
     };
     let half = line.width.saturating_sub(1) / 2 + if line.width >= 32 { 2 } else { 0 };
     gauge(

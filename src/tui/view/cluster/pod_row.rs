@@ -2,11 +2,13 @@
 
 use ratatui::layout::Rect;
 
+use super::load;
+
 use crate::{
     api::Pod,
     tui::{
         model::Model,
-        pod_state::{PodState, PodTruth, short_name},
+        pod_state::{PodLook, PodState, PodTruth, short_name},
         text::{choose, width},
         theme::Meaning,
         widget::Pen,
@@ -33,7 +35,12 @@ pub fn draw(model: &Model, pen: &mut Pen<'_>, row: Rect, pod: &Pod, selected: bo
     };
     // The name keeps 14 columns; the state gets what is left.
     let for_state = room.saturating_sub(15.min(room / 2) + width(&restarts) + 1);
-    let wordings = wordings(&state);
+    let mut wordings = wordings(&state);
+    if state.truth == PodTruth::AsBelieved && state.look == PodLook::Ready {
+        let mut figures = load::wordings(model, pen.glyphs, pod);
+        figures.append(&mut wordings);
+        wordings = figures;
+    }
     let word = choose(for_state, &wordings);
     let word_meaning = match state.truth {
         PodTruth::AsBelieved => state.look.meaning(),
