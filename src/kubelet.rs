@@ -14,6 +14,7 @@ mod env;
 mod image;
 mod listing;
 mod news;
+mod settle;
 mod start;
 mod status;
 mod stop;
@@ -32,7 +33,7 @@ use crate::{
         Change, Context, Defect, Input, Outcome, Reconciler, Record, Store, WakeUp, What,
         WorkQueue,
         log::Op,
-        runtime::{Answer, Report},
+        runtime::{Answer, Report, RuntimeError, RuntimeErrorKind},
         world::{ContainerTruth, WorldChange},
     },
 };
@@ -191,42 +192,20 @@ impl Kubelet {
     fn reported(&mut self, report: &Report, cx: &mut Context<'_>, queue: &mut WorkQueue<Work>) {
         match report {
             Report::Answer { call, node, result } => {
-                let Some(agent) = self.agents.get_mut(node) else {
-                    return;
-                };
-                let Some(asked) = agent.asked.remove(call) else {
-                    return;
-                };
-                let cause = record_truth(node, &asked.ask, result.as_ref().ok(), cx);
-                if !agent.on || asked.boot != agent.boot {
-                    return;
-                }
-                if asked.ask == Ask::List {
-                    match result {
-                        Ok(answer) => self.listed(node, asked.at, answer, cx, queue),
-                        // Asked again with the next lease.
-                        Err(_) => agent.relist = true,
-                    }
-                } else if let Some(uid) = asked.ask.pod()
-                    && let Some(worker) = self.workers.get_mut(&uid)
-                {
-                    worker.news.push(News::Answered {
-                        at: cx.now,
-                        ask: asked.ask,
-                        asked_at: asked.at,
-                        result: result.clone(),
-                    });
-                    queue.add(Work::Pod(uid), cause);
-                }
+                self.answered(*call, node, result, cx, queue);
             }
             Report::ContainerExited {
                 node,
                 container,
                 exit,
             } => {
-                let truth = cx.store.world.containers.get(container);
-                if truth.is_some_and(|(_, truth)| matches!(truth, ContainerTruth::Exited { .. })) {
-                    return;
+                let worker = self.workers.get(&container.pod);
+                let expected = worker.is_some_and(|worker| worker.may_end(container));
+                match cx.store.world.containers.get(container) {
+                    Some((_, ContainerTruth::Exited { .. })) => return,
+                    // One that has been removed since, or was never started by anybody.
+                    None if !expected => return,
+                    _ => {}
                 }
                 let cause = cx.change_world(WorldChange::ContainerExited {
                     node: node.clone(),
@@ -244,21 +223,23 @@ impl Kubelet {
                 self.hear(node, container.pod, news, cause, queue);
             }
             Report::SandboxExited { node, sandbox } => {
-                if !cx.store.world.sandboxes.contains_key(sandbox) {
+                let worker = self.workers.get(&sandbox.pod);
+                let mut cause = cx.cause;
+                if cx.store.world.sandboxes.contains_key(sandbox) {
+                    cause = cx.change_world(WorldChange::SandboxExited {
+                        node: node.clone(),
+                        sandbox: *sandbox,
+                    });
+                } else if !worker.is_some_and(|worker| worker.awaits_sandbox(*sandbox)) {
                     return;
                 }
-                let cause = cx.change_world(WorldChange::SandboxExited {
-                    node: node.clone(),
-                    sandbox: *sandbox,
-                });
                 let news = News::SandboxExited(*sandbox);
                 self.hear(node, sandbox.pod, news, cause, queue);
             }
             Report::Engine { runtime, up, .. } => {
                 for (name, agent) in &mut self.agents {
-                    if agent.runtime == *runtime && agent.engine_up != *up {
-                        agent.engine_up = *up;
-                        agent.relist |= *up;
+                    if agent.runtime == *runtime {
+                        agent.engine_is(*up, cx.now);
                         queue.add(Work::Node(name.clone()), cx.cause);
                     }
                 }
@@ -267,11 +248,77 @@ impl Kubelet {
         }
     }
 
+    /// Takes the answer to a call.
+    fn answered(
+        &mut self,
+        call: u64,
+        node: &Name,
+        result: &Result<Answer, RuntimeError>,
+        cx: &mut Context<'_>,
+        queue: &mut WorkQueue<Work>,
+    ) {
+        let Some(agent) = self.agents.get_mut(node) else {
+            return;
+        };
+        let made = matches!(
+            result,
+            Ok(Answer::Sandbox { .. } | Answer::Created { .. } | Answer::Started)
+        );
+        let Some(asked) = agent.asked.remove(&call) else {
+            if made {
+                // Nobody waits for it any more: whether it is still wanted, a listing is to tell.
+                agent.relist(cx.now);
+                queue.add(Work::Node(node.clone()), cx.cause);
+            }
+            return;
+        };
+        let worker = asked.ask.pod().and_then(|pod| self.workers.get_mut(&pod));
+        let awaited = worker
+            .as_ref()
+            .is_some_and(|worker| worker.awaits(&asked.ask));
+        let cause = if made && !awaited {
+            agent.relist(cx.now);
+            queue.add(Work::Node(node.clone()), cx.cause);
+            cx.cause
+        } else {
+            record_truth(node, &asked.ask, result.as_ref(), cx)
+        };
+        if !agent.on || asked.boot != agent.boot {
+            return;
+        }
+        if asked.ask == Ask::List {
+            let unclear = agent.listed(result.is_ok(), cx);
+            if let Ok(answer) = result {
+                self.listed(node, asked.at, answer, &unclear, cx, queue);
+            }
+            queue.add(Work::Node(node.clone()), cause);
+            return;
+        }
+        if let Some(pod) = asked.ask.pod() {
+            agent.hears_of(pod);
+        }
+        if let Some(worker) = worker {
+            worker.news.push(News::Answered {
+                at: cx.now,
+                ask: asked.ask.clone(),
+                asked_at: asked.at,
+                result: result.clone(),
+            });
+            queue.add(Work::Pod(worker.uid), cause);
+        }
+        let open = |error: &RuntimeError| error.kind == RuntimeErrorKind::Unavailable;
+        if asked.ask.makes() && result.as_ref().is_err_and(open) {
+            agent.doubt(call, asked, cx.now);
+            queue.add(Work::Node(node.clone()), cx.cause);
+        }
+    }
+
     /// Passes news to a pod's worker, if its kubelet runs.
     fn hear(&mut self, node: &Name, pod: Uid, news: News, cause: u64, queue: &mut WorkQueue<Work>) {
-        if self.agents.get(node).is_some_and(|agent| agent.on)
+        if let Some(agent) = self.agents.get_mut(node).filter(|agent| agent.on)
             && let Some(worker) = self.workers.get_mut(&pod)
         {
+            agent.hears_of(pod);
             worker.news.push(news);
             queue.add(Work::Pod(pod), cause);
         }
@@ -288,9 +335,14 @@ impl Kubelet {
         if !agent.on || agent.booted != agent.boot || agent.recovering {
             return Outcome::Done;
         }
+        // So are those of a node whose runtime is down, when it answers.
+        if !agent.has_runtime(cx) {
+            return Outcome::Done;
+        }
         let wake = worker.sync(agent, cx);
         if worker.is_removed() {
             agent.pods.remove(&uid);
+            agent.hears_of(uid);
             self.workers.remove(&uid);
             forget_containers(uid, cx);
             return Outcome::Done;
@@ -338,9 +390,15 @@ fn forget_containers(pod: Uid, cx: &mut Context<'_>) {
 }
 
 /// Records what an answer says about the truth; the number of the record, for what follows from it.
-fn record_truth(node: &Name, ask: &Ask, answer: Option<&Answer>, cx: &mut Context<'_>) -> u64 {
+fn record_truth(
+    node: &Name,
+    ask: &Ask,
+    result: Result<&Answer, &RuntimeError>,
+    cx: &mut Context<'_>,
+) -> u64 {
     let node = node.clone();
-    match (ask, answer) {
+    let is_gone = result.is_err_and(|error| error.kind == RuntimeErrorKind::NotFound);
+    match (ask, result.ok()) {
         (Ask::RunSandbox(sandbox), Some(Answer::Sandbox { .. })) => {
             cx.change_world(WorldChange::SandboxStarted {
                 node,
@@ -369,15 +427,19 @@ fn record_truth(node: &Name, ask: &Ask, answer: Option<&Answer>, cx: &mut Contex
                 exit: *exit,
             })
         }
-        (Ask::StopSandbox(sandbox) | Ask::RemoveSandbox(sandbox), Some(Answer::Removed))
-            if cx.store.world.sandboxes.contains_key(sandbox) =>
+        (Ask::StopSandbox(sandbox) | Ask::RemoveSandbox(sandbox), answer)
+            if (answer == Some(&Answer::Removed) || is_gone)
+                && cx.store.world.sandboxes.contains_key(sandbox) =>
         {
             cx.change_world(WorldChange::SandboxExited {
                 node,
                 sandbox: *sandbox,
             })
         }
-        (Ask::RemoveContainer(container), Some(Answer::Removed)) => {
+        (Ask::RemoveContainer(container), answer)
+            if (answer == Some(&Answer::Removed) || is_gone)
+                && cx.store.world.containers.contains_key(container) =>
+        {
             cx.change_world(WorldChange::ContainerRemoved {
                 node,
                 container: container.clone(),

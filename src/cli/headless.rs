@@ -80,7 +80,7 @@ struct Run {
 impl Run {
     /// Virtual time.
     fn simulated(mut self, mut start: Start, options: &RunOptions) -> anyhow::Result<u8> {
-        let runtime = SimulatedRuntime::new(start.config.seed);
+        let runtime = SimulatedRuntime::new(start.config.seed).measured();
         let mut drive = Drive::new(Cluster::new(start.config.clone()), runtime);
         if let Some(journal) = start::journal(&start.config, options)? {
             drive.record(journal);

@@ -55,7 +55,7 @@ impl Live {
                 sink(call);
             }
         });
-        let simulated = Box::new(SimulatedRuntime::new(config.seed));
+        let simulated = Box::new(SimulatedRuntime::new(config.seed).measured());
         let cluster = Cluster::new(config.clone());
         let (handle, cluster) =
             thread::spawn(cluster, simulated, real, journal).context("start the cluster")?;

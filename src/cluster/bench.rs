@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 use super::{Cluster, drive::Drive};
 use crate::{
     api::{Event, Key, Kind, Name, ObjectRef, Pod, Time, codec},
-    runtime::simulated::SimulatedRuntime,
+    runtime::{faulty::FaultyRuntime, simulated::SimulatedRuntime},
     store::{
         Config, DeleteOptions, Input, Preset, WriteVerb,
+        config::RuntimeKind,
         input::{Fault, FaultRequest, Target},
         world::ContainerTruth,
     },
 };
 
 pub(crate) struct Bench {
-    pub drive: Drive<SimulatedRuntime>,
+    pub drive: Drive<FaultyRuntime<SimulatedRuntime>>,
 }
 
 impl Bench {
@@ -26,7 +27,9 @@ impl Bench {
     }
 
     pub fn of(config: Config, nodes: usize) -> Self {
+        let kind = RuntimeKind::Simulated;
         let runtime = SimulatedRuntime::new(config.seed);
+        let runtime = FaultyRuntime::new(runtime, kind, config.seed);
         let drive = Drive::new(Cluster::new(config), runtime);
         let mut bench = Self { drive };
         for number in 1..=nodes {

@@ -19,10 +19,11 @@ use crate::{
     },
 };
 
-/// How long an answer may take, beyond what the call itself asks for.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long an image may take to be pulled.
 const PULL_WITHIN: Duration = Duration::from_secs(600);
+/// How often the runtime is asked what it has although nothing is the matter: reports may be lost, and calls done that
+/// were given up long ago. Upstream lists once a second (`plegRelistPeriod`), as its runtimes report nothing.
+const RELIST_EVERY: Duration = Duration::from_secs(30);
 /// How often the status is reported although nothing changed (`nodeStatusReportFrequency`).
 const REPORT_EVERY: Duration = Duration::from_secs(300);
 
@@ -43,7 +44,8 @@ pub(super) struct Agent {
     /// The node as the kubelet last saw it; none if there is no such object.
     pub object: Option<Arc<Node>>,
     pub runtime: RuntimeKind,
-    pub engine_up: bool,
+    /// Since when the runtime has not answered what it has, if it was asked or cannot be reached.
+    silent: Option<Time>,
     /// The truth: power, the way to the control plane, how often the machine was started.
     pub on: bool,
     pub connected: bool,
@@ -58,8 +60,14 @@ pub(super) struct Agent {
     pub asked: BTreeMap<u64, Asked>,
     /// Images that the node has, and their ids.
     pub images: BTreeMap<String, String>,
-    /// Whether a listing is wanted.
-    pub relist: bool,
+    /// When the runtime is to be asked what it has.
+    relist_due: Time,
+    /// It is not asked before that time.
+    relist_from: Time,
+    /// While a listing is asked for: the pods of which something was heard since. It says nothing of them.
+    heard: Option<BTreeSet<Uid>>,
+    /// Pods of which the runtime had something and the kubelet knew nothing.
+    pub orphans: BTreeSet<Uid>,
     /// The node's address.
     pub ip: String,
     lease_due: Time,
@@ -74,7 +82,7 @@ impl Agent {
             name: name.clone(),
             object: None,
             runtime: RuntimeKind::Simulated,
-            engine_up: true,
+            silent: None,
             on: false,
             connected: true,
             boot: 0,
@@ -84,7 +92,10 @@ impl Agent {
             used: Requests::default(),
             asked: BTreeMap::new(),
             images: BTreeMap::new(),
-            relist: false,
+            relist_due: Time::MAX,
+            relist_from: Time::ZERO,
+            heard: None,
+            orphans: BTreeSet::new(),
             ip: format!(
                 "172.{}.{}.{}",
                 18 + index / 62_500,
@@ -120,14 +131,43 @@ impl Agent {
         self.object = Some(Arc::clone(node));
     }
 
+    /// Whether the kubelet works with its runtime: upstream's does nothing for its pods while it is down.
+    pub fn has_runtime(&self, cx: &Context<'_>) -> bool {
+        self.silent
+            .is_none_or(|since| cx.now.since(since) < silence(cx))
+    }
+
+    /// The engine can, or cannot, be reached: so it is said.
+    pub fn engine_is(&mut self, up: bool, now: Time) {
+        if up {
+            self.relist_from = now;
+            self.relist(now);
+        } else {
+            self.silent.get_or_insert(now);
+        }
+    }
+
+    /// Wants to hear what the runtime has.
+    pub fn relist(&mut self, now: Time) {
+        self.relist_due = self.relist_due.min(now);
+    }
+
+    /// Notes that something was heard of a pod.
+    pub fn hears_of(&mut self, pod: Uid) {
+        if let Some(heard) = &mut self.heard {
+            heard.insert(pod);
+        }
+    }
+
     /// Asks something of the runtime.
     pub fn ask(&mut self, ask: Ask, verb: Verb, cx: &mut Context<'_>) {
+        let timeout = Duration::from_millis(cx.config.timing.runtime_timeout_ms);
         let within = match &verb {
             Verb::PullImage { .. } => PULL_WITHIN,
-            Verb::StopContainer { grace_ms, .. } => {
-                ANSWER_WITHIN + Duration::from_millis(*grace_ms)
-            }
-            _ => ANSWER_WITHIN,
+            // One that is lost does not make the node unready: the next is asked for before that.
+            Verb::List => silence(cx) * 2 / 3,
+            Verb::StopContainer { grace_ms, .. } => timeout + Duration::from_millis(*grace_ms),
+            _ => timeout,
         };
         let asked = Asked {
             ask,
@@ -139,12 +179,32 @@ impl Agent {
         self.asked.insert(call, asked);
     }
 
+    /// Asks something of the runtime, unless that is asked already.
+    pub fn ask_once(&mut self, ask: Ask, verb: Verb, cx: &mut Context<'_>) {
+        if self.asked.values().all(|asked| asked.ask != ask) {
+            self.ask(ask, verb, cx);
+        }
+    }
+
+    /// Notes that it is open whether a call that failed was done: a listing is to say.
+    pub fn doubt(&mut self, call: u64, asked: Asked, now: Time) {
+        let deadline = now;
+        self.asked.insert(call, Asked { deadline, ..asked });
+        self.relist(now);
+    }
+
     /// Starts the kubelet after its machine was started.
     pub fn boot_up(&mut self, cx: &mut Context<'_>) {
         let first = self.booted == 0;
         self.booted = self.boot;
         self.asked.clear();
         self.images.clear();
+        self.heard = None;
+        self.silent = None;
+        // Each node at its own offset.
+        let offset = RELIST_EVERY.as_millis() as u64;
+        let offset = cx.random().below(offset, "relist", &self.name, 0);
+        self.relist_due = cx.now + Duration::from_millis(offset);
         self.reported = None;
         self.lease_due = cx.now;
         self.event(EventType::Normal, "Starting", "Starting kubelet.", cx);
@@ -153,7 +213,7 @@ impl Agent {
             let message = format!("Node {} has been rebooted, boot id: {boot_id}", self.name);
             self.event(EventType::Warning, "Rebooted", message.as_str(), cx);
             self.recovering = true;
-            self.relist = true;
+            self.relist(cx.now);
         }
     }
 
@@ -184,8 +244,10 @@ impl Agent {
             self.report_status(cx);
         }
         self.look_for_lost_calls(cx);
-        if self.relist {
-            self.relist = false;
+        if self.relist_due.max(self.relist_from) <= cx.now && self.heard.is_none() {
+            self.silent.get_or_insert(cx.now);
+            self.relist_due = cx.now + RELIST_EVERY;
+            self.heard = Some(BTreeSet::new());
             self.ask(Ask::List, Verb::List, cx);
         }
         if self.lease_due <= cx.now {
@@ -194,7 +256,12 @@ impl Agent {
             }
             self.lease_due = self.next_lease(cx);
         }
-        self.lease_due
+        let silent = self.silent.map(|since| since + silence(cx));
+        let silent = silent.filter(|at| *at > cx.now);
+        let relist = self.relist_due.max(self.relist_from);
+        let relist = self.heard.is_none().then_some(relist);
+        let all = [silent, relist].into_iter().flatten();
+        all.fold(self.lease_due, Time::min)
     }
 
     /// When the lease is renewed next: each node at its own offset, then up to 4 % later than the period
@@ -249,7 +316,7 @@ impl Agent {
         let due = self
             .reported
             .is_none_or(|last| last + REPORT_EVERY <= cx.now);
-        if !due && condition::is_current(&node, self.engine_up) {
+        if !due && condition::is_current(&node, self.has_runtime(cx)) {
             return;
         }
         let (node, turned) = condition::report(&node, self, cx);
@@ -267,19 +334,45 @@ impl Agent {
     /// Calls whose answer is overdue are taken as lost: a listing is to say what became of them.
     fn look_for_lost_calls(&mut self, cx: &Context<'_>) {
         let overdue = |asked: &Asked| asked.deadline <= cx.now;
-        if self.asked.values().any(overdue) {
-            self.asked
-                .retain(|_, asked| asked.ask != Ask::List || !overdue(asked));
-            self.relist |= self.asked.values().all(|asked| asked.ask != Ask::List);
+        if !self.asked.values().any(overdue) {
+            return;
         }
+        let listings = self.asked.len();
+        self.asked
+            .retain(|_, asked| asked.ask != Ask::List || !overdue(asked));
+        if self.asked.len() < listings {
+            self.heard = None;
+        }
+        self.relist(cx.now);
     }
 
-    /// Takes the calls that were overdue when a listing was asked for: it stands in for their answers.
-    pub fn take_lost(&mut self, listing_asked: Time) -> Vec<Ask> {
-        let lost = |asked: &Asked| asked.deadline <= listing_asked;
+    /// The runtime has answered, in whatever way, that it was asked what it has. Returns the pods of which the answer
+    /// says nothing, if it is one.
+    pub fn listed(&mut self, well: bool, cx: &Context<'_>) -> BTreeSet<Uid> {
+        if well {
+            self.silent = None;
+        } else {
+            let again = Duration::from_millis(cx.config.timing.runtime_check_ms);
+            self.relist_from = cx.now + again;
+            self.relist(cx.now);
+        }
+        self.heard.take().unwrap_or_default()
+    }
+
+    /// Takes the calls for which a listing stands in: those that were overdue when it was asked for.
+    pub fn take_lost(&mut self, listing_asked: Time, unclear: &BTreeSet<Uid>) -> Vec<Ask> {
+        let lost = |asked: &Asked| {
+            let clear = asked.ask.pod().is_none_or(|pod| !unclear.contains(&pod));
+            asked.deadline <= listing_asked && clear
+        };
         let asks = self.asked.values().filter(|asked| lost(asked));
         let asks: Vec<Ask> = asks.map(|asked| asked.ask.clone()).collect();
         self.asked.retain(|_, asked| !lost(asked));
         asks
     }
+}
+
+/// How long the runtime may be silent until the node is not ready (`maxWaitForContainerRuntime`).
+fn silence(cx: &Context<'_>) -> Duration {
+    Duration::from_millis(cx.config.timing.runtime_silence_ms)
 }

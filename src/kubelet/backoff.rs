@@ -33,6 +33,11 @@ impl Backoff {
         self.wait
     }
 
+    /// Until when the wait that was noted last lasts.
+    pub fn until(&self) -> Time {
+        self.updated + self.wait
+    }
+
     /// When the wait for something that failed at `failed` is over.
     pub fn over(&self, failed: Time, bounds: Bounds) -> Time {
         if self.wait.is_zero() || self.forgotten(failed, bounds) {

@@ -54,7 +54,7 @@ const HEALTHY: [Healthy; 4] = [
     },
 ];
 
-const ENGINE_DOWN: Healthy = Healthy {
+const RUNTIME_DOWN: Healthy = Healthy {
     kind: "Ready",
     status: "False",
     reason: "KubeletNotReady",
@@ -62,9 +62,9 @@ const ENGINE_DOWN: Healthy = Healthy {
     event: "NodeNotReady",
 };
 
-fn wanted(engine_up: bool) -> impl Iterator<Item = &'static Healthy> {
+fn wanted(has_runtime: bool) -> impl Iterator<Item = &'static Healthy> {
     let [memory, disk, pid, ready] = &HEALTHY;
-    let ready = if engine_up { ready } else { &ENGINE_DOWN };
+    let ready = if has_runtime { ready } else { &RUNTIME_DOWN };
     [memory, disk, pid, ready].into_iter()
 }
 
@@ -87,12 +87,12 @@ pub(super) fn boot_id(node: &Name, boot: u32, cx: &Context<'_>) -> String {
 }
 
 /// Whether the status says what the kubelet would say.
-pub(super) fn is_current(node: &Node, engine_up: bool) -> bool {
+pub(super) fn is_current(node: &Node, has_runtime: bool) -> bool {
     let Some(status) = &node.status else {
         return false;
     };
     status.node_info.is_some()
-        && wanted(engine_up)
+        && wanted(has_runtime)
             .all(|want| find(status, want.kind).is_some_and(|c| c.status == want.status))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn report(node: &Node, agent: &Agent, cx: &Context<'_>) -> (Node, Vec
     let mut status = node.status.take().unwrap_or_default();
     let mut turned = Vec::new();
     let mut conditions = Vec::with_capacity(HEALTHY.len());
-    for want in wanted(agent.engine_up) {
+    for want in wanted(agent.has_runtime(cx)) {
         let old = find(&status, want.kind);
         let same = old.filter(|old| old.status == want.status);
         if same.is_none() {

@@ -36,6 +36,11 @@ impl Ask {
             Self::List => None,
         }
     }
+
+    /// Whether it makes something, of which a listing tells.
+    pub const fn makes(&self) -> bool {
+        matches!(self, Self::RunSandbox(_) | Self::Create(_) | Self::Start(_))
+    }
 }
 
 /// What a worker has not looked at yet.
@@ -60,8 +65,6 @@ pub(super) enum News {
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodListing {
     pub at: Time,
-    /// When it was asked for: what began later may be missing.
-    pub asked_at: Time,
     pub sandboxes: Vec<SandboxState>,
     pub containers: Vec<ContainerState>,
     /// The calls that the listing stands in for; none: all that are open.

@@ -28,6 +28,9 @@ use crate::{
 /// sandbox) is looked at together. Upstream looks once a second (`plegRelistPeriod`).
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// The reason of a container whose program could not be started (containerd's).
+pub(super) const START_ERROR: &str = "StartError";
+
 /// How a container counts as ended whose program could not be started.
 const START_ERROR_EXIT: Exit = Exit {
     code: 128,
@@ -277,45 +280,41 @@ impl Worker {
 
     /// A container that waits: where it is for its image, the wait has a name of its own after a moment.
     fn held(&mut self, index: usize, until: Time, agent: &Agent, cx: &mut Context<'_>) -> Progress {
-        let wait = self
-            .containers
-            .get(index)
-            .map_or(Duration::ZERO, |c| c.pull.wait());
+        let pull = self.pulls.get(self.image(index));
+        let wait = pull.map_or(Duration::ZERO, |pull| pull.backoff.wait());
         let named = until - wait + Duration::from_millis(PULL_ERROR_SHOWN_MS).min(wait / 2);
-        let Some(Step::Held {
-            reason: "ErrImagePull",
-            message,
-            ..
-        }) = self.containers.get(index).map(|c| &c.step)
-        else {
-            return Progress::Waits(Some(until));
-        };
+        match self.containers.get(index).map(|c| &c.step) {
+            Some(Step::Held { reason, .. }) if *reason == "ErrImagePull" => {}
+            _ => return Progress::Waits(Some(until)),
+        }
         if named > cx.now {
             return Progress::Waits(Some(named));
         }
+        self.back_off_pull(index, until, agent, cx);
+        Progress::Waits(Some(until))
+    }
+
+    /// Lets a container wait until its image is tried again.
+    fn back_off_pull(&mut self, index: usize, until: Time, agent: &Agent, cx: &mut Context<'_>) {
         let image = self.image(index).to_owned();
-        let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {message}");
+        let pull = self.pulls.get(&image);
+        let error = pull.map_or("", |pull| pull.error.as_str());
+        let back_off = format!("Back-off pulling image \"{image}\"");
+        let message = format!("{back_off}: ErrImagePull: {error}");
+        let reason = "ImagePullBackOff";
         self.set(
             index,
             Step::Held {
-                reason: "ImagePullBackOff",
+                reason,
                 message,
                 until,
             },
         );
-        let back_off = format!("Back-off pulling image \"{image}\"");
-        self.event(
-            Some(index),
-            EventType::Normal,
-            "BackOff",
-            back_off,
-            agent,
-            cx,
-        );
+        let normal = EventType::Normal;
+        self.event(Some(index), normal, "BackOff", back_off, agent, cx);
         let error = "Error: ImagePullBackOff";
         self.event(Some(index), EventType::Warning, "Failed", error, agent, cx);
         self.due(Report::Now);
-        Progress::Waits(Some(until))
     }
 
     fn image(&self, index: usize) -> &str {
@@ -403,6 +402,11 @@ impl Worker {
     }
 
     fn pull(&mut self, index: usize, image: String, agent: &mut Agent, cx: &mut Context<'_>) {
+        let until = self.pulls.get(&image).map(|pull| pull.backoff.until());
+        if let Some(until) = until.filter(|until| *until > cx.now) {
+            self.back_off_pull(index, until, agent, cx);
+            return;
+        }
         let message = format!("Pulling image \"{image}\"");
         self.event(
             Some(index),
@@ -536,11 +540,11 @@ impl Worker {
             agent,
             cx,
         );
-        let Some(container) = self.containers.get_mut(index) else {
-            return;
-        };
-        container.pull.next(at, at, bounds);
-        let until = at + container.pull.wait();
+        let image = self.image(index).to_owned();
+        let pull = self.pulls.entry(image).or_default();
+        pull.backoff.next(at, at, bounds);
+        pull.error.clone_from(&error.message);
+        let until = pull.backoff.until();
         self.hold(
             index,
             "ErrImagePull",
@@ -602,8 +606,8 @@ impl Worker {
             self.hold(index, "CreateContainerError", message, retry, agent, cx);
             return;
         }
-        if error.kind == RuntimeErrorKind::Unavailable {
-            // It may have been started all the same: asked again, the runtime will say.
+        if error.kind != RuntimeErrorKind::Invalid {
+            // It may have been started all the same, or is not there any more: asked again, the runtime will say.
             self.hold(index, "RunContainerError", message, retry, agent, cx);
             return;
         }
@@ -612,7 +616,7 @@ impl Worker {
         if let Some(container) = self.containers.get_mut(index) {
             container.step = Step::Ended(Arc::new(Ended {
                 exit: START_ERROR_EXIT,
-                reason: "StartError",
+                reason: START_ERROR,
                 message,
                 started: at,
                 finished: at,

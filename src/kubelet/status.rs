@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{
 use super::{
     agent::Agent,
     backoff::go_duration,
+    start::START_ERROR,
     worker::{Container, Ended, Report, SandboxStep, Stage, Step, Worker},
 };
 use crate::{
@@ -328,6 +329,13 @@ impl Worker {
                     self.in_words()
                 );
                 let state = waiting("CrashLoopBackOff", Some(message));
+                (state, Some(terminated(ended, agent)))
+            }
+            // Until its restart waits, it is shown as what failed; upstream's status says so from the next sync on.
+            Step::Ended(ended)
+                if ended.reason == START_ERROR && self.restarts(index, ended.exit) =>
+            {
+                let state = waiting("RunContainerError", Some(ended.message.clone()));
                 (state, Some(terminated(ended, agent)))
             }
             Step::Ended(ended) => (terminated(ended, agent), last),

@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    api::{Key, Lease, Node, Time},
+    api::{Key, Lease, Node, Pod, Time},
     cluster::bench::Bench,
+    runtime::faulty::{Engine, Mishap, Odds, Trouble},
     store::{
-        Preset, Subresource, WriteVerb,
+        Input, Preset, Subresource, WriteVerb,
         input::{Fault, Target},
+        runtime::{ContainerId, Exit, Report, Verb},
     },
 };
 
@@ -573,18 +575,23 @@ fn lost_answers_are_made_good_by_a_listing() {
         "ImageStatus",
     ] {
         let mut bench = Bench::new(Preset::Fast, 1);
-        bench.drive.runtime.injection.set(verb, 0.0, 1.0);
+        let lost = Odds {
+            hangs: 0.5,
+            answer_lost: 0.5,
+            ..Odds::default()
+        };
+        bench.drive.runtime.set(verb, lost);
         bench.pod("web", json!({}));
         bench.run(2_000);
         if !verb.starts_with("Stop") && !verb.starts_with("Remove") {
             assert!(!bench.get("web").is_ready(), "{verb}");
-            bench.drive.runtime.injection.clear();
+            bench.drive.runtime.clear();
         }
         bench.until_running("web");
         assert_eq!(bench.alive(), 1, "{verb}");
         bench.delete("web", None);
         bench.run(2_000);
-        bench.drive.runtime.injection.clear();
+        bench.drive.runtime.clear();
         bench.run(70_000);
         assert!(bench.find("web").is_none(), "{verb}");
         let world = &bench.drive.cluster.store().world;
@@ -604,9 +611,14 @@ fn an_engine_that_fails_half_of_the_time_still_gets_there() {
         "RemovePodSandbox",
         "ImageStatus",
         "PullImage",
-        "List",
     ] {
-        bench.drive.runtime.injection.set(verb, 0.25, 0.25);
+        let odds = Odds {
+            fails: 0.25,
+            hangs: 0.125,
+            answer_lost: 0.125,
+            ..Odds::default()
+        };
+        bench.drive.runtime.set(verb, odds);
     }
     for number in 0..10 {
         let image = json!([{"name": "app", "image": format!("shop/web:{}", number % 3)}]);
@@ -705,7 +717,422 @@ fn sandboxes_that_died_again_and_again_leave_nothing() {
     bench.run(3_000);
     assert!(bench.find("web").is_none());
     assert!(
-        bench.drive.runtime.is_empty(),
+        bench.drive.runtime.inner.is_empty(),
         "something is left on the node"
     );
+}
+
+/// Everything that can happen to a call: refused with each kind of trouble, done or not; hung, lost, late.
+fn mishaps() -> Vec<Mishap> {
+    let long = Duration::from_secs(45);
+    let mut all = vec![
+        Mishap::Hangs,
+        Mishap::AnswerLost,
+        Mishap::AnswerLate(Duration::from_millis(700)),
+        Mishap::AnswerLate(long),
+        Mishap::Slow(Duration::from_millis(700)),
+        Mishap::Slow(long),
+    ];
+    for trouble in Trouble::ALL {
+        all.push(Mishap::Fails(trouble.error()));
+        all.push(Mishap::DoneButFails(trouble.error()));
+    }
+    all
+}
+
+/// A pod that runs, is killed, whose node is killed and healed, and one that crashes: then all goes.
+fn a_life_with(verb: &'static str, mishap: &Mishap) {
+    let mut bench = Bench::new(Preset::Fast, 1);
+    bench.drive.runtime.script(verb, [mishap.clone()]);
+    let what = format!("{verb} {mishap:?}");
+    let stays = json!([{"operator": "Exists"}]);
+    let of = |args: serde_json::Value| {
+        json!({"tolerations": stays, "containers": [{"name": "app", "image": "shop/web:1",
+            "args": args, "imagePullPolicy": "IfNotPresent"}]})
+    };
+    bench.pod("web", of(json!(["serve"])));
+    bench.until_running("web");
+    bench.pod(
+        "crasher",
+        of(json!(["exit", "--after", "500ms", "--code", "1"])),
+    );
+    bench.until("three crashes", |cluster| {
+        let pod = cluster
+            .store()
+            .objects
+            .get::<Pod>(&Key::new("default", "crasher"));
+        let statuses = pod.and_then(|pod| pod.status.container_statuses.as_ref());
+        statuses.is_some_and(|all| all[0].restart_count >= 3)
+    });
+    bench.inject(Fault::Kill, Target::Pod(Key::new("default", "web")));
+    bench.run(2_000);
+    bench.until_running("web");
+    bench.inject(Fault::Kill, node("node-1"));
+    bench.run(2_000);
+    bench.heal("node-1");
+    bench.run(10_000);
+    bench.until_running("web");
+    bench.until("the node is ready", |cluster| {
+        let node = cluster.store().objects.node("node-1").unwrap();
+        let conditions = node.status.as_ref().unwrap().conditions.as_ref();
+        conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+    });
+    bench.delete("web", None);
+    bench.delete("crasher", None);
+    let end = bench.now() + Duration::from_secs(300);
+    bench.drive.run_until(end);
+    assert_eq!(bench.drive.runtime.scripted(), 0, "{what}: never met");
+    assert!(
+        bench.find("web").is_none() && bench.find("crasher").is_none(),
+        "{what}: pods are left"
+    );
+    let world = &bench.drive.cluster.store().world;
+    assert!(
+        world.containers.is_empty(),
+        "{what}: {:?}",
+        world.containers
+    );
+    assert!(world.sandboxes.is_empty(), "{what}: {:?}", world.sandboxes);
+    assert!(
+        bench.drive.runtime.inner.is_empty(),
+        "{what}: something is left on the node"
+    );
+}
+
+#[test]
+fn whatever_happens_to_whatever_call_pods_run_in_the_end_and_leave_nothing() {
+    for verb in Verb::NAMES {
+        for mishap in mishaps() {
+            a_life_with(verb, &mishap);
+        }
+    }
+}
+
+fn ready_condition(bench: &Bench) -> (String, String, String) {
+    let node = bench.drive.cluster.store().objects.node("node-1").unwrap();
+    let conditions = node.status.as_ref().unwrap().conditions.as_ref().unwrap();
+    let ready = conditions.iter().find(|c| c.type_ == "Ready").unwrap();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    (
+        ready.status.clone(),
+        text(&ready.reason),
+        text(&ready.message),
+    )
+}
+
+#[test]
+fn a_node_whose_runtime_is_silent_is_not_ready_until_it_answers() {
+    for state in [Engine::Down, Engine::Hung] {
+        let mut bench = Bench::new(Preset::Kubernetes, 1);
+        bench.pod("web", json!({}));
+        bench.pod(
+            "job",
+            json!({"restartPolicy": "Never", "containers": [{"name": "app", "image": WORKLOAD,
+                "args": ["exit", "--after", "20s"]}]}),
+        );
+        bench.until_running("web");
+        let now = bench.now();
+        bench.drive.runtime.set_engine(now, state);
+        // A hung engine says nothing: it is noticed when it is next asked what it has.
+        let noticed = if state == Engine::Hung { 30_000 } else { 0 };
+        bench.run(29_000);
+        assert_eq!(ready(&bench, "node-1"), "True", "{state:?}");
+        bench.run(2_000 + noticed);
+        let (status, reason, message) = ready_condition(&bench);
+        assert_eq!(
+            (status.as_str(), reason.as_str(), message.as_str()),
+            ("False", "KubeletNotReady", "container runtime is down"),
+            "{state:?}"
+        );
+        assert_eq!(bench.messages("node-1", "NodeNotReady").len(), 1);
+        assert_eq!(bench.get("job").phase(), "Running", "its end was not seen");
+        bench.pod("late", json!({"tolerations": [{"operator": "Exists"}]}));
+        bench.run(60_000);
+        assert_eq!(bench.get("late").phase(), "Pending");
+        let now = bench.now();
+        bench.drive.runtime.set_engine(now, Engine::Up);
+        bench.run(30_000);
+        assert_eq!(ready(&bench, "node-1"), "True", "{state:?}");
+        assert_eq!(bench.get("job").phase(), "Succeeded");
+        bench.until_running("late");
+        assert!(bench.get("web").is_ready());
+        assert_eq!(bench.restarts("web"), 0);
+    }
+}
+
+#[test]
+fn an_end_that_is_reported_twice_or_late_counts_once() {
+    let restarts = |echo: f64| {
+        let mut bench = Bench::new(Preset::Fast, 1);
+        bench.drive.runtime.echo(echo);
+        bench.pod(
+            "web",
+            json!({"containers": [{"name": "app", "image": WORKLOAD,
+                "args": ["exit", "--after", "1s", "--code", "1"]}]}),
+        );
+        bench.run(120_000);
+        let restarts = bench.restarts("web");
+        bench.delete("web", None);
+        bench.run(90_000);
+        let world = &bench.drive.cluster.store().world;
+        assert!(world.containers.is_empty(), "{:?}", world.containers);
+        restarts
+    };
+    assert!(restarts(0.0) > 5);
+    assert_eq!(restarts(1.0), restarts(0.0));
+}
+
+#[test]
+fn what_a_call_makes_that_was_given_up_is_removed() {
+    let mut bench = Bench::new(Preset::Fast, 1);
+    let slow = Mishap::Slow(Duration::from_secs(50));
+    bench.drive.runtime.script("RunPodSandbox", [slow]);
+    bench.pod("web", json!({}));
+    bench.run(1_000);
+    bench.delete("web", None);
+    bench.run(45_000);
+    assert!(bench.find("web").is_none());
+    let mut made = false;
+    for _ in 0..120 {
+        bench.run(50);
+        made |= !bench.drive.runtime.inner.is_empty();
+    }
+    assert!(made, "the call was done after all");
+    assert!(bench.drive.runtime.inner.is_empty(), "and undone");
+    assert!(bench.drive.cluster.store().world.sandboxes.is_empty());
+}
+
+/// A trouble at a verb, and what is seen of it: the container's state, its message, and an event.
+fn check_trouble(verb: &'static str, trouble: Trouble, state: [&str; 2], event: [&str; 2]) {
+    let what = format!("{verb} {trouble:?}");
+    let mut bench = Bench::new(Preset::Kubernetes, 1);
+    let fails = Mishap::Fails(trouble.error());
+    bench.drive.runtime.script(verb, [fails]);
+    bench.pod(
+        "web",
+        json!({"containers": [{"name": "app", "image": "shop/web:1", "args": ["serve"]}]}),
+    );
+    bench.until("the trouble is told", |cluster| {
+        let events = cluster.store().objects.events.values();
+        let about = |e: &crate::api::Event| &*e.reason == event[0] && &*e.message == event[1];
+        events.into_iter().any(|event| about(event))
+    });
+    let pod = bench.get("web");
+    let status = &pod.status.container_statuses.as_ref().unwrap()[0];
+    let waiting = status.state.as_ref().unwrap().waiting.as_ref().unwrap();
+    let message = waiting.message.clone().unwrap_or_default();
+    let seen = [waiting.reason.as_deref().unwrap_or_default(), &message];
+    assert_eq!(seen, state, "{what}");
+    let last = status.last_state.as_ref().unwrap().terminated.as_ref();
+    let last = last.map(|last| (last.exit_code, last.reason.clone().unwrap_or_default()));
+    let start_error = (128, "StartError".to_owned());
+    let counts = verb == "StartContainer" && trouble == Trouble::BadRequest;
+    assert_eq!(last, counts.then_some(start_error), "{what}");
+    bench.until_running("web");
+    assert_eq!(bench.restarts("web"), i32::from(counts), "{what}");
+}
+
+#[test]
+fn what_keeps_a_container_from_starting_is_told_in_upstream_s_words() {
+    let full = Trouble::DiskFull.message();
+    let hung = Trouble::TimedOut.message();
+    let wrong = Trouble::BadRequest.message();
+    let gone = Trouble::NoSuchContainer.message();
+    let error = |message: &str| format!("Error: {message}");
+    let inspect = format!("Failed to inspect image \"shop/web:1\": {hung}");
+    let sandbox = Trouble::OutOfAddresses.message();
+    for (verb, trouble, state, event) in [
+        (
+            "ImageStatus",
+            Trouble::TimedOut,
+            ["ImageInspectError", &inspect],
+            ["InspectFailed", &inspect],
+        ),
+        (
+            "PullImage",
+            Trouble::NoSuchImage,
+            ["ErrImagePull", "No such image"],
+            [
+                "Failed",
+                "Failed to pull image \"shop/web:1\": No such image",
+            ],
+        ),
+        (
+            "PullImage",
+            Trouble::DiskFull,
+            ["ErrImagePull", full],
+            ["Failed", "Error: ErrImagePull"],
+        ),
+        (
+            "RunPodSandbox",
+            Trouble::OutOfAddresses,
+            ["ContainerCreating", ""],
+            [
+                "FailedCreatePodSandBox",
+                &format!("Failed to create pod sandbox: {sandbox}"),
+            ],
+        ),
+        (
+            "CreateContainer",
+            Trouble::DiskFull,
+            ["CreateContainerError", full],
+            ["Failed", &error(full)],
+        ),
+        (
+            "StartContainer",
+            Trouble::NoSuchContainer,
+            ["RunContainerError", gone],
+            ["Failed", &error(gone)],
+        ),
+        (
+            "StartContainer",
+            Trouble::BadRequest,
+            ["RunContainerError", wrong],
+            ["Failed", &error(wrong)],
+        ),
+    ] {
+        check_trouble(verb, trouble, state, event);
+    }
+}
+
+#[test]
+fn what_cannot_be_stopped_is_told_and_tried_again() {
+    for (verb, expected) in [
+        (
+            "StopContainer",
+            "failed to \"KillContainer\" for \"app\" with KillContainerError".to_owned(),
+        ),
+        (
+            "StopPodSandbox",
+            "failed to \"KillPodSandbox\" for \"UID\" with KillPodSandboxError".to_owned(),
+        ),
+    ] {
+        let mut bench = Bench::new(Preset::Kubernetes, 1);
+        let fails = Mishap::Fails(Trouble::TimedOut.error());
+        bench.drive.runtime.script(verb, [fails]);
+        bench.pod("web", json!({}));
+        bench.until_running("web");
+        let uid = bench.get("web").meta.uid.to_string();
+        bench.delete("web", None);
+        bench.run(2_000);
+        let expected = expected.replace("UID", &uid);
+        let expected = format!("error killing pod: {expected}: \"context deadline exceeded\"");
+        assert_eq!(bench.messages("web", "FailedKillPod"), [expected.into()]);
+        bench.run(10_000);
+        assert!(bench.find("web").is_none() && bench.drive.runtime.inner.is_empty());
+    }
+}
+
+#[test]
+fn how_a_container_ended_is_told_by_code_and_reason() {
+    for (code, oom_killed, reason) in [
+        (0, false, "Completed"),
+        (1, false, "Error"),
+        (139, false, "Error"),
+        (143, false, "Error"),
+        (137, false, "Error"),
+        (137, true, "OOMKilled"),
+    ] {
+        let mut bench = Bench::new(Preset::Kubernetes, 1);
+        bench.pod("web", json!({}));
+        bench.until_running("web");
+        let container = ContainerId {
+            pod: bench.get("web").meta.uid,
+            name: "app".into(),
+            attempt: 0,
+        };
+        bench
+            .drive
+            .input(&Input::Runtime(vec![Report::ContainerExited {
+                node: "node-1".into(),
+                container,
+                exit: Exit { code, oom_killed },
+            }]));
+        let pod = bench.get("web");
+        let status = &pod.status.container_statuses.as_ref().unwrap()[0];
+        let ended = status.state.as_ref().unwrap().terminated.clone().unwrap();
+        assert_eq!(
+            (ended.exit_code, ended.reason.as_deref()),
+            (code, Some(reason))
+        );
+        assert_eq!((ended.signal, ended.message), (None, None));
+        bench.until_running("web");
+        assert_eq!(bench.restarts("web"), 1);
+    }
+}
+
+#[test]
+fn containers_of_one_image_wait_for_it_together_and_another_image_does_not_wait() {
+    let mut bench = Bench::new(Preset::Kubernetes, 1);
+    let of = |name: &str| json!({"name": name, "image": "shop/does-not-exist:1"});
+    bench.pod("web", json!({"containers": [of("app"), of("helper")]}));
+    bench.run(5_000);
+    assert_eq!(bench.state("web", 0), "ImagePullBackOff");
+    assert_eq!(bench.state("web", 1), "ImagePullBackOff");
+    let pulls = |bench: &Bench| {
+        let pulling = bench
+            .events()
+            .into_iter()
+            .filter(|e| &*e.reason == "Pulling");
+        pulling.map(|event| event.count).sum::<u32>()
+    };
+    assert_eq!(pulls(&bench), 1);
+    let target = crate::api::ObjectRef::new(crate::api::Kind::Pod, Key::new("default", "web"));
+    let patch = json!({"spec": {"containers": [
+        {"name": "app", "image": "shop/web:2"}, {"name": "helper", "image": "shop/web:2"}]}});
+    let subresource = Subresource::Main;
+    bench
+        .drive
+        .write(WriteVerb::MergePatch {
+            target,
+            subresource,
+            patch,
+        })
+        .unwrap();
+    bench.run(9_000);
+    assert!(
+        bench.get("web").is_ready(),
+        "the new image does not wait for the old one's back-off"
+    );
+}
+
+#[test]
+fn an_engine_that_refuses_everything_is_asked_in_measure() {
+    for verb in [
+        "RunPodSandbox",
+        "StartContainer",
+        "RemovePodSandbox",
+        "List",
+    ] {
+        let mut bench = Bench::new(Preset::Fast, 1);
+        let odds = Odds {
+            done_but_fails: 1.0,
+            ..Odds::default()
+        };
+        bench.pod("web", json!({"tolerations": [{"operator": "Exists"}]}));
+        bench.run(100);
+        bench.drive.runtime.set(verb, odds);
+        bench.run(2_000);
+        bench.inject(Fault::Kill, Target::Pod(Key::new("default", "web")));
+        bench.run(10_000);
+        bench.delete("web", None);
+        bench.run(60_000);
+        let now = bench.now();
+        bench.drive.runtime.set_engine(now, Engine::Down);
+        bench.run(60_000);
+        let calls = |record: &crate::store::Record| {
+            matches!(&record.what, crate::store::What::Effect { .. })
+        };
+        let log = &bench.drive.cluster.store().log;
+        let calls = log.since(0).filter(|record| calls(record)).count();
+        assert!(calls < 400, "{verb}: {calls} calls");
+        bench.drive.runtime.clear();
+        let now = bench.now();
+        bench.drive.runtime.set_engine(now, Engine::Up);
+        bench.run(60_000);
+        assert!(
+            bench.find("web").is_none() && bench.drive.runtime.inner.is_empty(),
+            "{verb}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`start`](super::start) brings it up, [`stop`](super::stop) takes it down, [`status`](super::status) tells the API.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1 as core;
 
@@ -10,7 +10,7 @@ use super::{
     admit::{Requests, is_sidecar},
     agent::Agent,
     backoff::{Backoff, Bounds},
-    news::{Ask, News, PodListing},
+    news::{Ask, News},
 };
 use crate::{
     api::{EventType, Kind, Name, ObjectRef, Pod, Time, Uid},
@@ -144,10 +144,16 @@ pub(super) struct Container {
     /// Whether its restart waits for its back-off (`CrashLoopBackOff`).
     pub crash_looping: bool,
     pub crash: Backoff,
-    pub pull: Backoff,
     /// The runtime's id.
     pub id: String,
     pub image_id: String,
+}
+
+/// A pull that failed, the last time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailedPull {
+    pub backoff: Backoff,
+    pub error: String,
 }
 
 /// A pod on its node.
@@ -167,6 +173,8 @@ pub(super) struct Worker {
     pub containers: Vec<Container>,
     /// How many of them are init containers.
     pub inits: usize,
+    /// How long a failed pull of an image is waited for: containers of the same image wait together.
+    pub pulls: BTreeMap<String, FailedPull>,
     /// Whether an app container was started in this sandbox: then init containers are history.
     pub initialized: bool,
     /// When the node took it, or refused it; none if it never looked at it.
@@ -190,7 +198,6 @@ impl Worker {
             last: None,
             crash_looping: false,
             crash: Backoff::default(),
-            pull: Backoff::default(),
             id: String::new(),
             image_id: String::new(),
         };
@@ -211,6 +218,7 @@ impl Worker {
                 init.chain(&pod.spec.containers).map(fresh).collect()
             },
             inits,
+            pulls: BTreeMap::new(),
             initialized: false,
             started: None,
             stop_since: None,
@@ -230,7 +238,20 @@ impl Worker {
         if !Arc::ptr_eq(&self.pod.status, &pod.status) {
             self.due(Report::Due);
         }
-        self.pod = Arc::clone(pod);
+        let before = std::mem::replace(&mut self.pod, Arc::clone(pod));
+        if Arc::ptr_eq(&before.spec, &self.pod.spec) {
+            return;
+        }
+        for index in 0..self.containers.len() {
+            let image = |pod: &Pod| spec_of(pod, self.inits, index).and_then(|s| s.image.clone());
+            let changed = image(&before) != image(&self.pod);
+            // Another image does not wait for what the old one waited for.
+            if let Some(container) = self.containers.get_mut(index).filter(|_| changed)
+                && matches!(container.step, Step::Held { .. })
+            {
+                container.step = Step::Idle;
+            }
+        }
     }
 
     /// Asks for the status to be written.
@@ -243,17 +264,13 @@ impl Worker {
         self.news.clear();
         for container in &mut self.containers {
             container.crash = Backoff::default();
-            container.pull = Backoff::default();
         }
+        self.pulls.clear();
     }
 
     /// A container's spec.
     pub fn spec(&self, index: usize) -> Option<&core::Container> {
-        let spec = &self.pod.spec;
-        match index.checked_sub(self.inits) {
-            None => spec.init_containers.as_ref()?.get(index),
-            Some(index) => spec.containers.get(index),
-        }
+        spec_of(&self.pod, self.inits, index)
     }
 
     /// A container's name.
@@ -383,7 +400,7 @@ impl Worker {
                         self.sandbox_ended();
                     }
                 }
-                News::Listed(listing) => self.listed(&listing),
+                News::Listed(listing) => self.listed(&listing, agent, cx),
             }
         }
     }
@@ -397,19 +414,36 @@ impl Worker {
             Exit { code: 0, .. } => "Completed",
             _ => "Error",
         };
+        self.ended_as(index, exit, reason, "", at);
+    }
+
+    /// A container is not there any more, and nobody knows how it ended.
+    pub fn vanished(&mut self, index: usize, at: Time) {
+        let message = "The container could not be located when the pod was terminated";
+        self.ended_as(index, UNKNOWN_EXIT, "ContainerStatusUnknown", message, at);
+    }
+
+    fn ended_as(
+        &mut self,
+        index: usize,
+        exit: Exit,
+        reason: &'static str,
+        message: &str,
+        at: Time,
+    ) {
         let Some(container) = self.containers.get_mut(index) else {
             return;
         };
         let started = match &container.step {
             Step::Running(since) | Step::Stopping(since, _) => *since,
-            // The report of its end has overtaken the answer that it was started.
-            Step::Starting => at,
-            _ => return,
+            Step::Ended(_) => return,
+            // The report of its end has overtaken the answer that it was started, or that answer never came.
+            _ => at,
         };
         container.step = Step::Ended(Arc::new(Ended {
             exit,
             reason,
-            message: String::new(),
+            message: message.to_owned(),
             started,
             finished: at,
             id: container.id.clone(),
@@ -427,8 +461,25 @@ impl Worker {
         }
     }
 
-    fn awaits_sandbox(&self, id: SandboxId) -> bool {
+    /// Whether the pod's sandbox is this one and is being started.
+    pub fn awaits_sandbox(&self, id: SandboxId) -> bool {
         id == self.sandbox_id() && self.sandbox.step == SandboxStep::Starting
+    }
+
+    /// Whether the answer to a call that makes something is waited for.
+    pub fn awaits(&self, ask: &Ask) -> bool {
+        match ask {
+            Ask::RunSandbox(id) => self.awaits_sandbox(*id),
+            // Its end may have overtaken the answer.
+            Ask::Create(id) | Ask::Start(id) => self.index(id).is_some(),
+            _ => true,
+        }
+    }
+
+    /// Whether this may be the first that is heard of a container's end.
+    pub fn may_end(&self, id: &ContainerId) -> bool {
+        let container = self.index(id).and_then(|index| self.containers.get(index));
+        container.is_some_and(|container| !matches!(container.step, Step::Ended(_)))
     }
 
     fn step(&mut self, id: &ContainerId) -> Option<(usize, &mut Container)> {
@@ -534,6 +585,9 @@ impl Worker {
             Ask::StopSandbox(id) if *id == self.sandbox_id() => {
                 self.sandbox.step = SandboxStep::Dead;
                 self.stop_from = retry;
+                let pod = self.uid.to_string();
+                let action = ["KillPodSandbox", &pod, "KillPodSandboxError"];
+                self.kill_failed(action, error, agent, cx);
             }
             Ask::RemoveSandbox(id) if *id == self.sandbox_id() => {
                 self.stage = Stage::Stopped;
@@ -552,10 +606,12 @@ impl Worker {
                     && let Step::Stopping(since, _) = container.step
                 {
                     if error.kind == RuntimeErrorKind::NotFound {
-                        self.ended(index, UNKNOWN_EXIT, at);
+                        self.vanished(index, at);
                     } else {
                         container.step = Step::Running(since);
                         self.stop_from = retry;
+                        let action = ["KillContainer", self.name(index), "KillContainerError"];
+                        self.kill_failed(action, error, agent, cx);
                     }
                 }
             }
@@ -563,94 +619,33 @@ impl Worker {
         }
     }
 
-    /// Takes a listing: it says what is so of all that began before it was asked for, and stands in for lost answers.
-    fn listed(&mut self, listing: &PodListing) {
-        let lost = |ask: &Ask| match &listing.lost {
-            None => true,
-            Some(lost) => lost.contains(ask),
-        };
-        let id = self.sandbox_id();
-        let found = listing.sandboxes.iter().find(|state| state.sandbox == id);
-        let running = found.filter(|state| state.running);
-        match self.sandbox.step {
-            SandboxStep::Starting if lost(&Ask::RunSandbox(id)) => match running {
-                Some(state) => {
-                    self.sandbox.ip.clone_from(&state.ip);
-                    self.sandbox.step = SandboxStep::Ready;
-                }
-                None if found.is_some() => self.sandbox.step = SandboxStep::Dead,
-                None => self.sandbox.step = SandboxStep::Absent(listing.at),
-            },
-            SandboxStep::Ready if running.is_none() => self.sandbox.step = SandboxStep::Dead,
-            SandboxStep::Stopping if lost(&Ask::StopSandbox(id)) => {
-                self.sandbox.step = SandboxStep::Dead;
-            }
-            _ => {}
-        }
-        if self.stage == Stage::Removing && lost(&Ask::RemoveSandbox(id)) {
-            self.stage = match found {
-                None => Stage::Removed,
-                Some(_) => Stage::Stopped,
-            };
-        }
-        for index in 0..self.containers.len() {
-            self.listed_container(index, listing, &lost);
-        }
-    }
-
-    fn listed_container(
-        &mut self,
-        index: usize,
-        listing: &PodListing,
-        lost: &dyn Fn(&Ask) -> bool,
+    /// Says that something could not be stopped: action, target and error as upstream names them.
+    fn kill_failed(
+        &self,
+        [action, target, name]: [&str; 3],
+        error: &RuntimeError,
+        agent: &Agent,
+        cx: &mut Context<'_>,
     ) {
-        let id = self.id(index);
-        let found = listing
-            .containers
-            .iter()
-            .find(|state| state.container == id);
-        let run = found.and_then(|state| state.run);
-        let Some(container) = self.containers.get_mut(index) else {
-            return;
-        };
-        if let Some(state) = found {
-            container.id.clone_from(&state.id);
-        }
-        match &container.step {
-            Step::Checking if lost(&Ask::ImageStatus(id.clone())) => container.step = Step::Idle,
-            Step::Pulling(_) if lost(&Ask::Pull(id.clone())) => container.step = Step::Idle,
-            Step::Creating if lost(&Ask::Create(id.clone())) => {
-                container.step = if found.is_some() {
-                    Step::Created
-                } else {
-                    Step::Idle
-                };
-            }
-            Step::Starting if lost(&Ask::Start(id.clone())) => match (found, run) {
-                (None, _) => container.step = Step::Idle,
-                (Some(_), None) => container.step = Step::Created,
-                (Some(_), Some(None)) => {
-                    container.step = Step::Running(listing.at);
-                    self.initialized |= index >= self.inits;
-                    self.due(Report::Due);
-                }
-                (Some(_), Some(Some(exit))) => self.ended(index, exit, listing.at),
-            },
-            Step::Running(since) | Step::Stopping(since, _) => match (found, run) {
-                (Some(_), Some(Some(exit))) => self.ended(index, exit, listing.at),
-                (None, _) if *since < listing.asked_at => {
-                    self.ended(index, UNKNOWN_EXIT, listing.at);
-                }
-                _ if lost(&Ask::Stop(id)) => container.step = Step::Running(*since),
-                _ => {}
-            },
-            _ => {}
-        }
+        let message = format!(
+            "error killing pod: failed to \"{action}\" for \"{target}\" with {name}: {:?}",
+            error.message
+        );
+        let reason = "FailedKillPod";
+        self.event(None, EventType::Warning, reason, message, agent, cx);
+    }
+}
+
+/// The spec of one of a pod's containers, of which so many are init containers.
+fn spec_of(pod: &Pod, inits: usize, index: usize) -> Option<&core::Container> {
+    match index.checked_sub(inits) {
+        None => pod.spec.init_containers.as_ref()?.get(index),
+        Some(index) => pod.spec.containers.get(index),
     }
 }
 
 /// How a container counts as ended of which nothing is known.
-pub(super) const UNKNOWN_EXIT: Exit = Exit {
+const UNKNOWN_EXIT: Exit = Exit {
     code: 137,
     oom_killed: false,
 };

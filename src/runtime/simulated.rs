@@ -6,14 +6,15 @@
 //! still has its dead containers, as a real engine would.
 
 mod address;
-mod inject;
 mod model;
 mod node;
 mod program;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-pub use inject::{Injected, Injection};
 pub use model::Usage;
 
 use self::{model::Model, node::SimNode};
@@ -23,23 +24,32 @@ use crate::{
     store::{
         Random,
         runtime::{
-            Answer, Call, ContainerId, Exit, Report, RuntimeError, RuntimeErrorKind, SandboxId,
-            Verb,
+            Answer, Call, ContainerId, ContainerUsage, Exit, Report, RuntimeError,
+            RuntimeErrorKind, SandboxId, Verb,
         },
     },
 };
 
 /// Answers come at multiples of this, so that many come together.
 const TICK_MICROS: i64 = 10_000;
+/// Between two measurements, and where more than so many containers run.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+const MEASURE_MANY_EVERY: Duration = Duration::from_secs(15);
+const MANY: usize = 500;
 
 /// A seeded model of a container engine, for all simulated nodes of a cluster.
 #[derive(Clone, Debug)]
 pub struct SimulatedRuntime {
     model: Model,
-    /// Faults that tests ask for.
-    pub injection: Injection,
     nodes: BTreeMap<Name, SimNode>,
     due: BTreeMap<(Time, u64), Due>,
+    /// Whether it is measured what containers use.
+    measures: bool,
+    /// When it is measured next; none while nothing runs.
+    next_measure: Option<Time>,
+    last_measure: Time,
+    /// CPU time that containers have used until the last measurement, in µs.
+    spent: BTreeMap<ContainerId, u64>,
     /// Numbers what is due, so that things due together happen in the order in which they were begun.
     begun: u64,
 }
@@ -73,11 +83,54 @@ impl SimulatedRuntime {
     pub const fn new(seed: u64) -> Self {
         Self {
             model: Model::new(Random::new(seed)),
-            injection: Injection::none(),
             nodes: BTreeMap::new(),
             due: BTreeMap::new(),
+            measures: false,
+            next_measure: None,
+            last_measure: Time::ZERO,
+            spent: BTreeMap::new(),
             begun: 0,
         }
+    }
+
+    /// Reports what containers use: each second, or as metrics-server does, each 15 s, where they are many.
+    #[must_use]
+    pub const fn measured(mut self) -> Self {
+        self.measures = true;
+        self
+    }
+
+    /// Measures, if it is time.
+    fn measure(&mut self, now: Time, reports: &mut Vec<Report>) {
+        if self.next_measure.is_none_or(|next| next > now) {
+            return;
+        }
+        let passed = now.since(self.last_measure).as_millis() as u64;
+        self.last_measure = now;
+        let used: Vec<(ContainerId, Usage)> = self.usage(now).collect();
+        let mut before = std::mem::take(&mut self.spent);
+        let mut samples = Vec::with_capacity(used.len());
+        for (container, usage) in used {
+            // Millicores for milliseconds are microseconds.
+            let cpu_micros = before.remove(&container).unwrap_or(0) + usage.cpu_milli * passed;
+            self.spent.insert(container.clone(), cpu_micros);
+            samples.push(ContainerUsage {
+                container,
+                cpu_micros,
+                memory_bytes: usage.memory_bytes,
+                oom_kills: 0,
+            });
+        }
+        let every = match samples.len() {
+            0 => None,
+            1..=MANY => Some(MEASURE_EVERY),
+            _ => Some(MEASURE_MANY_EVERY),
+        };
+        self.next_measure = every.map(|every| now + every);
+        reports.push(Report::Usage {
+            samples,
+            took_micros: 0,
+        });
     }
 
     /// What every running container uses now.
@@ -86,6 +139,18 @@ impl SimulatedRuntime {
             node.running()
                 .map(move |(id, container)| (id, self.model.usage(container, now)))
         })
+    }
+
+    /// The sandboxes and containers that run, on whatever node.
+    #[must_use]
+    pub fn running(&self) -> (BTreeSet<SandboxId>, BTreeSet<ContainerId>) {
+        let nodes = self.nodes.values();
+        (
+            nodes.clone().flat_map(SimNode::running_sandboxes).collect(),
+            nodes
+                .flat_map(|node| node.running().map(|(id, _)| id))
+                .collect(),
+        )
     }
 
     /// Whether no node has a sandbox or a container, dead or alive.
@@ -334,6 +399,10 @@ impl SimulatedRuntime {
             };
             self.later(now + after, due);
         }
+        if self.measures && self.next_measure.is_none() {
+            self.last_measure = now;
+            self.next_measure = Some(now + MEASURE_EVERY);
+        }
         Ok(Answer::Started)
     }
 
@@ -355,12 +424,6 @@ impl SimulatedRuntime {
             exit,
         });
         for call in calls {
-            if self
-                .injection
-                .loses(self.model.random, call, "StopContainer")
-            {
-                continue;
-            }
             reports.push(Report::Answer {
                 call,
                 node: node.clone(),
@@ -401,21 +464,7 @@ const fn killed() -> Exit {
 
 impl VirtualRuntime for SimulatedRuntime {
     fn handle(&mut self, now: Time, call: Call) {
-        match self.injection.draw(self.model.random, &call) {
-            Injected::Nothing => self.act(now, &call),
-            Injected::Error => self.refuse(
-                &call,
-                now,
-                RuntimeErrorKind::Unavailable,
-                "injected failure of the engine".to_owned(),
-            ),
-            Injected::LostBefore => {}
-            Injected::LostAfter => {
-                // The call is done, and nobody hears of it: its number is one that no caller has.
-                let silent = Call { id: 0, ..call };
-                self.act(now, &silent);
-            }
-        }
+        self.act(now, &call);
     }
 
     fn poll(&mut self, now: Time) -> Vec<Report> {
@@ -427,12 +476,13 @@ impl VirtualRuntime for SimulatedRuntime {
             let due = entry.remove();
             self.happen(now, due, &mut reports);
         }
-        reports.retain(|report| !matches!(report, Report::Answer { call: 0, .. }));
+        self.measure(now, &mut reports);
         reports
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.due.keys().next().map(|(at, _)| *at)
+        let due = self.due.keys().next().map(|(at, _)| *at);
+        due.into_iter().chain(self.next_measure).min()
     }
 }
 

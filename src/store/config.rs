@@ -101,4 +101,8 @@ pub enum Defect {
     ExitUnheard,
     /// What a deleted object owned stays.
     OrphansKept,
+    /// A kubelet waits for ever for an answer that was lost.
+    AnswersMissed,
+    /// A kubelet does not look at what its runtime has of pods that it does not know.
+    StraysKept,
 }

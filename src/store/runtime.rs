@@ -131,6 +131,38 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// The names of all verbs.
+    pub const NAMES: [&str; 12] = [
+        "PullImage",
+        "ImageStatus",
+        "RunPodSandbox",
+        "CreateContainer",
+        "StartContainer",
+        "StopContainer",
+        "RemoveContainer",
+        "StopPodSandbox",
+        "RemovePodSandbox",
+        "List",
+        "KillNode",
+        "KillPod",
+    ];
+
+    /// The pod that it is about, if it is about one.
+    #[must_use]
+    pub const fn pod(&self) -> Option<Uid> {
+        match self {
+            Self::RunPodSandbox { sandbox, .. }
+            | Self::CreateContainer { sandbox, .. }
+            | Self::StopPodSandbox { sandbox }
+            | Self::RemovePodSandbox { sandbox } => Some(sandbox.pod),
+            Self::StartContainer { container }
+            | Self::StopContainer { container, .. }
+            | Self::RemoveContainer { container } => Some(container.pod),
+            Self::KillPod { pod } => Some(*pod),
+            Self::PullImage { .. } | Self::ImageStatus { .. } | Self::List | Self::KillNode => None,
+        }
+    }
+
     /// The verb's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -234,8 +266,18 @@ pub struct SandboxState {
 pub struct ContainerState {
     pub container: ContainerId,
     /// None: created, not started. `Some(None)`: running. `Some(Some(exit))`: ended.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "given"
+    )]
     pub run: Option<Option<Exit>>,
     pub id: String,
+}
+
+/// Reads a value that is given, be it null: left out is something else.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<Exit>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// How a container ended.

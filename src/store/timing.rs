@@ -97,6 +97,12 @@ timing_table! {
     image_backoff_first_ms: 10_000, 1_000, "image pull back-off, first";
     /// Longest wait after a failed image pull.
     image_backoff_cap_ms: 300_000, 10_000, "image pull back-off, cap";
+    /// How long a runtime may take for a call, beyond what the call itself asks for.
+    runtime_timeout_ms: 120_000, 30_000, "runtime request timeout";
+    /// How often a runtime that does not answer is asked again what it has.
+    runtime_check_ms: 5_000, 1_000, "check of a runtime that does not answer";
+    /// How long a runtime may not answer until its node is not ready.
+    runtime_silence_ms: 30_000, 6_000, "silence of the runtime until the node is not ready";
     /// How long a node takes to come back when it is rebooted.
     node_boot_ms: 30_000, 5_000, "node reboot";
     /// How often pod garbage collection runs.

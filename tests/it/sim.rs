@@ -19,7 +19,7 @@ use kubeplay::{
     store::{Defect, Input},
 };
 
-use scenario::Scenario;
+use scenario::{Run, Scenario};
 
 /// What went wrong in a run.
 #[derive(Debug)]
@@ -75,25 +75,37 @@ fn number(variable: &str) -> Option<u64> {
         .and_then(|text| text.parse().ok())
 }
 
-#[test]
-fn clusters_keep_their_invariants_under_random_faults() {
+/// What so many runs came to.
+struct Totals {
+    steps: u64,
+    faults: u64,
+    mishaps: u64,
+}
+
+/// Runs the seeds from 1 to `count`, or those that the environment names, on all processors.
+fn run_seeds(count: u64, run: fn(u64, Option<Defect>) -> Result<Run, Violation>) -> Totals {
     let seeds = match number("KUBEPLAY_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 1..number("KUBEPLAY_SEEDS").unwrap_or(300) + 1,
+        None => 1..number("KUBEPLAY_SEEDS").unwrap_or(count) + 1,
     };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let failures = Mutex::new(Vec::new());
-    let totals = Mutex::new((0u64, 0u64));
+    let totals = Mutex::new(Totals {
+        steps: 0,
+        faults: 0,
+        mishaps: 0,
+    });
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let (failures, totals, seeds) = (&failures, &totals, seeds.clone());
             scope.spawn(move || {
                 for seed in seeds.filter(|seed| seed % threads == thread) {
-                    match Scenario::run(seed, None) {
+                    match run(seed, None) {
                         Ok(run) => {
                             let mut totals = totals.lock().unwrap();
-                            totals.0 += run.steps;
-                            totals.1 += run.faults;
+                            totals.steps += run.steps;
+                            totals.faults += run.faults;
+                            totals.mishaps += run.mishaps;
                         }
                         Err(violation) => failures.lock().unwrap().push(violation),
                     }
@@ -101,10 +113,13 @@ fn clusters_keep_their_invariants_under_random_faults() {
             });
         }
     });
-    let (steps, faults) = *totals.lock().unwrap();
+    let totals = totals.into_inner().unwrap();
     println!(
-        "{} seeds, {steps} steps, {faults} faults and changes",
-        seeds.end - seeds.start
+        "{} seeds, {} steps, {} faults and changes, {} mishaps of the runtime",
+        seeds.end - seeds.start,
+        totals.steps,
+        totals.faults,
+        totals.mishaps
     );
     let mut failures = failures.into_inner().unwrap();
     failures.sort_by_key(|violation| violation.seed);
@@ -115,11 +130,31 @@ fn clusters_keep_their_invariants_under_random_faults() {
         failures.len(),
         texts.join("\n")
     );
-    assert!(faults > 0, "the runs had no faults: they prove nothing");
+    totals
+}
+
+#[test]
+fn clusters_keep_their_invariants_under_random_faults() {
+    let totals = run_seeds(300, Scenario::run);
+    assert!(
+        totals.faults > 0,
+        "the runs had no faults: they prove nothing"
+    );
+    assert_eq!(totals.mishaps, 0);
+}
+
+#[test]
+fn clusters_converge_after_their_runtime_has_failed_at_random() {
+    let totals = run_seeds(100, Scenario::run_on_a_failing_runtime);
+    assert!(
+        totals.mishaps > 0,
+        "the runtimes did not fail: the runs prove nothing"
+    );
 }
 
 #[test]
 fn every_planted_defect_is_caught() {
+    type Runner = fn(u64, Option<Defect>) -> Result<Run, Violation>;
     const DEFECTS: [Defect; 11] = [
         Defect::FitIgnored,
         Defect::BindsTwice,
@@ -133,9 +168,13 @@ fn every_planted_defect_is_caught() {
         Defect::ExitUnheard,
         Defect::OrphansKept,
     ];
+    const OF_A_FAILING_RUNTIME: [Defect; 2] = [Defect::AnswersMissed, Defect::StraysKept];
+    let well = DEFECTS.map(|defect| (defect, Scenario::run as Runner));
+    let failing =
+        OF_A_FAILING_RUNTIME.map(|defect| (defect, Scenario::run_on_a_failing_runtime as Runner));
     let mut escaped = Vec::new();
-    for defect in DEFECTS {
-        match (1..=60).find_map(|seed| Scenario::run(seed, Some(defect)).err()) {
+    for (defect, run) in well.into_iter().chain(failing) {
+        match (1..=60).find_map(|seed| run(seed, Some(defect)).err()) {
             Some(violation) => {
                 println!(
                     "{defect:?}: caught by seed {} at {}: {}",

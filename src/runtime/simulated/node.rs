@@ -248,6 +248,12 @@ impl SimNode {
         pods
     }
 
+    /// All running sandboxes.
+    pub fn running_sandboxes(&self) -> impl Iterator<Item = SandboxId> {
+        let running = |(_, sandbox): &(&SandboxId, &SimSandbox)| sandbox.state == Life::Running;
+        self.sandboxes.iter().filter(running).map(|(id, _)| *id)
+    }
+
     /// All running containers.
     pub fn running(&self) -> impl Iterator<Item = (ContainerId, &SimContainer)> {
         self.containers

@@ -238,27 +238,30 @@ fn usage_stays_below_the_limit_and_is_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn a_lost_call_is_done_or_not_but_never_answered() {
+fn what_runs_is_measured_each_second_and_nothing_when_nothing_runs() {
     let mut bench = Bench::new();
-    bench.runtime.injection.set("RunPodSandbox", 0.0, 1.0);
-    for pod in 1..=20 {
-        bench.ask(Verb::RunPodSandbox {
-            sandbox: SandboxId {
-                pod: Uid(pod),
-                attempt: 0,
-            },
-            config: Arc::new(SandboxConfig {
-                pod: Key::new("default", "web"),
-                hostname: "web".into(),
-                labels: BTreeMap::new(),
-                generic: false,
-                node: NodeLimits::default(),
-            }),
+    bench.runtime = SimulatedRuntime::new(7).measured();
+    assert_eq!(bench.runtime.next_deadline(), None);
+    bench.run(1, &["serve"]);
+    let mut counters = Vec::new();
+    let mut measure = |bench: &mut Bench, second| {
+        let reports = bench.runtime.poll(Time::from_secs(second));
+        let found = reports.into_iter().find_map(|report| match report {
+            Report::Usage { samples, .. } => Some(samples),
+            _ => None,
         });
-    }
-    assert!(bench.all().is_empty());
-    let Ok(Answer::Listing { sandboxes, .. }) = bench.answer(Verb::List) else {
-        panic!("no listing");
+        let counted = found.iter().flatten().map(|sample| sample.cpu_micros);
+        counters.extend(counted);
+        found.map(|samples| samples.len())
     };
-    assert!(!sandboxes.is_empty() && sandboxes.len() < 20);
+    // It comes up, and is measured from a second later on.
+    assert_eq!(measure(&mut bench, 2), None);
+    for second in 3..6 {
+        assert_eq!(measure(&mut bench, second), Some(1));
+    }
+    bench.now = Time::from_secs(5);
+    bench.ask(Verb::KillNode);
+    assert_eq!(measure(&mut bench, 6), Some(0));
+    assert_eq!(bench.runtime.next_deadline(), None);
+    assert!(counters.is_sorted() && counters[2] > 0, "{counters:?}");
 }

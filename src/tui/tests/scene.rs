@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use crate::{
     api::{EventType, Key, Kind, Name, Node, Object, ObjectRef, Pod, Resource, Time, Uid, codec},
     cluster::Snapshot,
+    metrics::ResourceMetrics,
     store::{
         Config, Context, DeleteOptions, Incident, Input, Preset, Store, Subresource, What,
         decision::{Decision, NodeScore, PluginScore, Rejection, Verdict},
         input::{Fault, FaultRequest, InputSummary, Target},
-        runtime::{ContainerId, Exit},
+        runtime::{ContainerId, ContainerUsage, Exit},
         world::WorldChange,
         write::Author,
     },
@@ -31,6 +32,7 @@ use crate::{
 pub struct Scene {
     store: Store,
     config: Config,
+    metrics: ResourceMetrics,
     at: Time,
 }
 
@@ -42,6 +44,7 @@ impl Scene {
         Self {
             store,
             config,
+            metrics: ResourceMetrics::default(),
             at: Time::ZERO,
         }
     }
@@ -271,6 +274,32 @@ impl Scene {
         )
     }
 
+    /// What the pods that run have used lately: millicores, one measurement a second.
+    pub fn uses(&mut self, loads: &[(&str, [u64; 6])]) -> &mut Self {
+        let mut spent = vec![0; loads.len()];
+        for second in 0..=6 {
+            let mut samples = Vec::new();
+            for ((pod, milli), spent) in loads.iter().zip(&mut spent) {
+                if second > 0 {
+                    *spent += milli[second - 1] * 1000;
+                }
+                let key = Key::new("default", *pod);
+                let uid = self.store.objects.get::<Pod>(&key).unwrap().meta.uid;
+                let containers = self.store.world.containers_of(uid);
+                samples.extend(containers.map(|(container, _)| ContainerUsage {
+                    container: container.clone(),
+                    cpu_micros: *spent,
+                    memory_bytes: 31 << 20,
+                    oom_kills: 0,
+                }));
+            }
+            let at = self.at + Duration::from_secs(second as u64);
+            let took = Duration::from_millis(2);
+            self.metrics.note(at, &samples, took, &self.store.world);
+        }
+        self
+    }
+
     pub fn delete_pod(&mut self, name: &str) -> &mut Self {
         let author = self.author();
         self.store
@@ -450,7 +479,7 @@ impl Scene {
             at: self.at,
             config: Arc::new(self.config.clone()),
             store: self.store.clone(),
-            metrics: crate::metrics::ResourceMetrics::default(),
+            metrics: self.metrics.clone(),
             paused: false,
         })
     }

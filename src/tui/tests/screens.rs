@@ -248,3 +248,16 @@ fn many_nodes_as_a_map() {
     screen.press("z z l l");
     assert_snapshot!(screen.text());
 }
+
+#[test]
+fn what_pods_and_nodes_use() {
+    let mut scene = quiet();
+    scene.uses(&[
+        ("web-7d9f8c6b54-x2kzq", [500, 520, 580, 600, 590, 510]),
+        ("web-7d9f8c6b54-p9m4t", [0, 100, 200, 300, 400, 480]),
+        ("cart-5c8b77d9f-1aa9z", [10, 10, 10, 10, 10, 10]),
+    ]);
+    let mut screen = Screen::new(&scene, 120, 36);
+    screen.press("j");
+    assert_snapshot!(screen.text());
+}

@@ -2,6 +2,7 @@
 
 use kubeplay::{
     api::{Key, Kind, Name, ObjectRef},
+    runtime::faulty::Engine,
     store::{
         DeleteOptions, Input, Subresource, WriteVerb,
         input::{Fault, FaultRequest, Target},
@@ -9,7 +10,7 @@ use kubeplay::{
 };
 use serde_json::{Value, json};
 
-use super::scenario::Scenario;
+use super::scenario::{CRASHER, Scenario};
 
 /// The actions of a run.
 #[derive(Default)]
@@ -90,6 +91,27 @@ impl Actions {
             image(scenario, &deployment, "example/app:final")?;
         }
         scenario.check()
+    }
+
+    /// Lets the engine be unreachable, or silent, or be as it was.
+    pub fn engine(&mut self, scenario: &mut Scenario) {
+        self.count += 1;
+        let engine = match scenario.random.below(6, "action", "engine", self.count) {
+            0 => Engine::Down,
+            1 => Engine::Hung,
+            _ => Engine::Up,
+        };
+        let now = scenario.drive.now();
+        scenario.drive.runtime.set_engine(now, engine);
+    }
+
+    /// Deletes all deployments.
+    pub fn delete_all(&mut self, scenario: &mut Scenario) -> Result<(), String> {
+        let names = scenario.deployments.clone();
+        for name in names.iter().map(String::as_str).chain([CRASHER]) {
+            delete(scenario, Kind::Deployment, Key::new("default", name))?;
+        }
+        Ok(())
     }
 
     /// Deletes the first deployment.

@@ -5,8 +5,11 @@ use std::time::Duration;
 use kubeplay::{
     api::{Object, Time, codec},
     cluster::{Cluster, drive::Drive, journal::Journal},
-    runtime::simulated::SimulatedRuntime,
-    store::{Config, Defect, Preset, Random},
+    runtime::{
+        faulty::{Engine, FaultyRuntime, LATEST, Odds},
+        simulated::SimulatedRuntime,
+    },
+    store::{Config, Defect, Preset, Random, config::RuntimeKind, runtime::Verb},
 };
 use serde_json::json;
 
@@ -21,13 +24,24 @@ const FAULTS: Duration = Duration::from_secs(60);
 /// How long it has to recover from the last fault: detection, toleration, and the longest back-offs of the preset.
 const CONVERGE: Duration = Duration::from_secs(90);
 
+/// How long a cluster has at most to recover from a runtime that failed: a pull that was lost is given up after ten
+/// minutes, and may be lost again meanwhile.
+const RECOVER: Duration = Duration::from_secs(1500);
+/// How often it is looked whether it has.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// How long the pods of a dead node have to be elsewhere.
 const DRILL: Duration = Duration::from_secs(30);
+
+/// What the pods are made of.
+pub type Runtime = FaultyRuntime<SimulatedRuntime>;
 
 /// A run that kept every invariant.
 pub struct Run {
     pub steps: u64,
     pub faults: u64,
+    /// What went wrong with calls to the runtime.
+    pub mishaps: u64,
     pub journal: Vec<u8>,
     pub state_hash: u64,
     pub end: Time,
@@ -35,8 +49,9 @@ pub struct Run {
 
 /// A run under way.
 pub struct Scenario {
-    pub drive: Drive<SimulatedRuntime>,
+    pub drive: Drive<Runtime>,
     pub random: Random,
+    seed: u64,
     /// The names of the nodes.
     pub nodes: Vec<String>,
     /// The names of the deployments.
@@ -57,12 +72,17 @@ impl Scenario {
         let journal = Memory::default();
         let mut drive = Drive::new(
             Cluster::new(config.clone()),
-            SimulatedRuntime::new(config.seed),
+            FaultyRuntime::new(
+                SimulatedRuntime::new(config.seed),
+                RuntimeKind::Simulated,
+                seed,
+            ),
         );
         drive.record(Journal::begin(Box::new(journal.clone()) as _, &config).unwrap());
         let mut scenario = Self {
             drive,
             random: Random::new(seed),
+            seed,
             nodes: Vec::new(),
             deployments: Vec::new(),
             disturbed: true,
@@ -158,6 +178,7 @@ impl Scenario {
     pub fn check(&mut self) -> Result<(), String> {
         // What was done a moment ago may not have happened yet: a container takes its time to die.
         let settled = self.drive.now() > self.disturbed_at + Duration::from_secs(1);
+        let settled = settled && !self.invariants.runtime_fails;
         if self.disturbed && settled && super::invariants::is_calm(self.drive.cluster.store()) {
             self.disturbed = false;
         }
@@ -201,28 +222,103 @@ impl Scenario {
             .map_err(|what| format!("not converged after the drill: {what}"))
     }
 
+    /// The runtime fails at random while the cluster is mistreated; then it works again, and in the end all goes.
+    fn finish_on_a_failing_runtime(&mut self) -> Result<u64, String> {
+        self.run_until(Time::ZERO + SETTLE)?;
+        super::invariants::is_converged(self.drive.cluster.store())
+            .map_err(|what| format!("not settled: {what}"))?;
+        self.invariants.runtime_fails = true;
+        for verb in Verb::NAMES {
+            let permille = self.pick(0, 40, &format!("{verb} fails"));
+            let each = f64::from(u32::try_from(permille).unwrap()) / 1000.0;
+            self.drive.runtime.set(verb, Odds::even(each));
+        }
+        self.drive.runtime.echo(0.2);
+        let mut actions = Actions::default();
+        let end = self.drive.now() + FAULTS;
+        while self.drive.now() < end {
+            actions.one(self)?;
+            actions.engine(self);
+            let pause = 200 + self.random.below(4000, "pause", "", actions.count);
+            let until = self.drive.now() + Duration::from_millis(pause);
+            self.run_until(until.min(end))?;
+        }
+        self.drive.runtime.clear();
+        let now = self.drive.now();
+        self.drive.runtime.set_engine(now, Engine::Up);
+        actions.undo_all(self)?;
+        // What is on its way may still arrive.
+        self.run_until(self.drive.now() + LATEST)?;
+        self.recover("not converged", |drive| {
+            let store = drive.cluster.store();
+            super::invariants::is_converged(store)?;
+            super::invariants::truth_is_believed(store)?;
+            super::invariants::truth_is_real(drive)
+        })?;
+        actions.delete_all(self)?;
+        self.recover("something is left", |drive| {
+            super::invariants::truth_is_real(drive)?;
+            let pods = drive.cluster.store().objects.pods.len();
+            match drive.runtime.inner.is_empty() {
+                true if pods == 0 => Ok(()),
+                true => Err(format!("{pods} pods")),
+                false => Err(format!("{:?}", drive.runtime.inner.running())),
+            }
+        })?;
+        Ok(actions.count)
+    }
+
+    /// Goes on until the cluster is as it should be, as long as that may take.
+    fn recover(
+        &mut self,
+        otherwise: &str,
+        holds: impl Fn(&Drive<Runtime>) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let end = self.drive.now() + RECOVER;
+        loop {
+            self.run_until(self.drive.now() + LOOK_EVERY)?;
+            match holds(&self.drive) {
+                Ok(()) => return Ok(()),
+                Err(what) if self.drive.now() >= end => return Err(format!("{otherwise}: {what}")),
+                Err(_) => {}
+            }
+        }
+    }
+
     /// Runs a seed.
     pub fn run(seed: u64, defect: Option<Defect>) -> Result<Run, Violation> {
-        let mut scenario = Self::new(seed, defect);
-        match scenario.finish() {
+        Self::new(seed, defect).end_of(Self::finish)
+    }
+
+    /// Runs a seed on a runtime that fails.
+    pub fn run_on_a_failing_runtime(seed: u64, defect: Option<Defect>) -> Result<Run, Violation> {
+        Self::new(seed, defect).end_of(Self::finish_on_a_failing_runtime)
+    }
+
+    fn end_of(
+        mut self,
+        finish: impl FnOnce(&mut Self) -> Result<u64, String>,
+    ) -> Result<Run, Violation> {
+        match finish(&mut self) {
             Ok(faults) => Ok(Run {
-                steps: scenario.steps,
+                steps: self.steps,
                 faults,
-                journal: scenario.journal.bytes(),
-                state_hash: scenario.drive.cluster.state_hash(),
-                end: scenario.drive.cluster.now(),
+                mishaps: self.drive.runtime.mishaps(),
+                journal: self.journal.bytes(),
+                state_hash: self.drive.cluster.state_hash(),
+                end: self.drive.cluster.now(),
             }),
             Err(what) => Err(Violation {
-                seed,
-                at: scenario.drive.now().to_string(),
+                seed: self.seed,
+                at: self.drive.now().to_string(),
                 what,
-                journal: scenario.journal.bytes(),
+                journal: self.journal.bytes(),
             }),
         }
     }
 
     /// A settled cluster.
-    pub fn settled(seed: u64) -> Drive<SimulatedRuntime> {
+    pub fn settled(seed: u64) -> Drive<Runtime> {
         let mut scenario = Self::new(seed, None);
         scenario.run_until(Time::ZERO + SETTLE).unwrap();
         scenario.drive
