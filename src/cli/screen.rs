@@ -69,6 +69,9 @@ fn tui_options(screen: &ScreenOptions) -> anyhow::Result<TuiOptions> {
         ColorChoice::Basic => surroundings.depth = Depth::Basic,
         ColorChoice::Never => surroundings.no_color = true,
     }
+    if let Err(mistake) = super::keys::load() {
+        super::say_error(&format!("warning: {mistake}"));
+    }
     let (themes, errors) = super::themes::all();
     for error in errors {
         super::say_error(&format!("warning: {error}"));

@@ -190,7 +190,10 @@ impl Action {
     /// The key that is shown for it.
     #[must_use]
     pub fn key(self) -> &'static str {
-        self.info().keys.first().copied().unwrap_or_default()
+        super::keymap::keys(self)
+            .first()
+            .copied()
+            .unwrap_or_default()
     }
 }
 

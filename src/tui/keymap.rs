@@ -1,10 +1,14 @@
-//! Keys, and which action each means where.
+//! Keys, and which action each means where: as the table of actions says, or as a person says in a file.
+
+mod own;
 
 use std::fmt;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::action::{ACTIONS, Action, ActionInfo, Scope};
+
+pub use own::{OwnKeys, keys};
 
 /// A key with `ctrl` or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,9 +116,9 @@ pub fn reachable(scope: Scope) -> impl Iterator<Item = &'static ActionInfo> {
 pub fn find(scope: Scope, stroke: Stroke) -> Option<Action> {
     reachable(scope)
         .find(|info| {
-            info.keys
-                .iter()
-                .any(|key| Stroke::parse(key) == Some(stroke))
+            let keys = keys(info.action).iter();
+            keys.filter_map(|key| Stroke::parse(key))
+                .any(|key| key == stroke)
         })
         .map(|info| info.action)
 }

@@ -2,6 +2,7 @@
 
 use crate::tui::{
     action::{ACTIONS, Scope},
+    keymap,
     lines::{Line, Lines},
     model::{Model, View},
     theme::Meaning,
@@ -22,7 +23,7 @@ pub fn lines(model: &Model, columns: u16) -> Vec<Line> {
     for scope in scopes.into_iter().chain(rest) {
         lines.heading(scope.title());
         for info in ACTIONS.iter().filter(|info| info.scope == scope) {
-            let keys = info.keys.join(" ");
+            let keys = keymap::keys(info.action).join(" ");
             lines.raw(format!("  {keys:<18} {}", info.description), Meaning::Text);
         }
     }

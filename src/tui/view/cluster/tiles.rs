@@ -63,9 +63,15 @@ fn line(model: &Model, pen: &mut Pen<'_>, cell: Rect, name: &Name, mark: &Mark) 
     if selected {
         pen.text(cell.x, cell.y, 1, pen.glyphs.cursor, Meaning::Focus);
     }
-    let room = cell.width.saturating_sub(2);
-    let x = cell.x + 1;
     let tone = mark.look.meaning();
+    let state = match mark.look {
+        look if look.is_bad() => pen.glyphs.failed,
+        NodeLook::Cordoned => pen.glyphs.cordoned,
+        _ => "",
+    };
+    pen.text(cell.x + 1, cell.y, 1, state, tone);
+    let room = cell.width.saturating_sub(3);
+    let x = cell.x + 2;
     let wide = pen.text(x, cell.y, room.min(11), name, tone);
     if selected {
         let place = Rect {
