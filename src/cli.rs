@@ -138,10 +138,10 @@ enum TimingChoice {
 enum ColorChoice {
     Auto,
     Always,
-    /// The 256 that most terminals know
+    // The 256 that most terminals know.
     #[value(name = "256")]
     Indexed,
-    /// The terminal's own sixteen
+    // The sixteen of the terminal itself.
     #[value(name = "16")]
     Basic,
     Never,

@@ -395,3 +395,22 @@ proptest! {
         prop_assert_eq!(out, earliest);
     }
 }
+
+#[test]
+fn a_listed_container_is_read_from_a_journal_as_it_was() {
+    use super::runtime::{ContainerId, ContainerState, Exit};
+    for run in [None, Some(None), Some(Some(Exit::default()))] {
+        let state = ContainerState {
+            container: ContainerId {
+                pod: crate::api::Uid(1),
+                name: "app".into(),
+                attempt: 0,
+            },
+            run,
+            id: String::new(),
+        };
+        let text = serde_json::to_string(&state).unwrap();
+        let read: ContainerState = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, state, "{text}");
+    }
+}
