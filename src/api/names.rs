@@ -243,13 +243,15 @@ impl FromStr for Uid {
     type Err = BadUid;
 
     fn from_str(text: &str) -> Result<Self, BadUid> {
-        let hex: String = text.chars().filter(|c| *c != '-').collect();
-        if hex.len() != 32 {
-            return Err(BadUid(text.to_owned()));
+        // Asked of every object again and again: nothing is allocated.
+        let bad = || BadUid(text.to_owned());
+        let (mut number, mut digits) = (0_u128, 0);
+        for byte in text.bytes().filter(|byte| *byte != b'-') {
+            let digit = char::from(byte).to_digit(16).ok_or_else(bad)?;
+            number = (number << 4) | u128::from(digit);
+            digits += 1;
         }
-        u128::from_str_radix(&hex, 16)
-            .map(Self)
-            .map_err(|_| BadUid(text.to_owned()))
+        (digits == 32).then_some(Self(number)).ok_or_else(bad)
     }
 }
 
