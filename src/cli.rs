@@ -15,6 +15,7 @@ mod themes;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use etcetera::BaseStrategy as _;
 
 use crate::store::Preset;
 
@@ -184,6 +185,12 @@ pub fn main() -> ExitCode {
 fn say_error(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Where a person's own settings are; none if there is no home directory.
+fn config_dir() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.config_dir().join("kubeplay"))
 }
 
 /// Says on standard error how far something slow has come, if somebody looks.

@@ -12,7 +12,7 @@ use imbl::OrdMap;
 pub use series::{POINTS, Point, Series};
 
 use crate::{
-    api::{Name, Time, Uid},
+    api::{Time, Uid},
     store::{
         runtime::{ContainerId, ContainerUsage},
         world::World,
@@ -88,13 +88,8 @@ impl ResourceMetrics {
 
     /// The series of a pod's containers.
     pub fn containers_of(&self, pod: Uid) -> impl Iterator<Item = (&ContainerId, &Series)> {
-        let first = ContainerId {
-            pod,
-            name: Name::from(""),
-            attempt: 0,
-        };
         self.containers
-            .range(first..)
+            .range(ContainerId::before_all_of(pod)..)
             .take_while(move |(id, _)| id.pod == pod)
             .map(|(id, series)| (id, &**series))
     }
@@ -130,7 +125,7 @@ impl ResourceMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::world::ContainerTruth;
+    use crate::{api::Name, store::world::ContainerTruth};
 
     fn id(pod: u128, name: &str) -> ContainerId {
         ContainerId {

@@ -5,8 +5,6 @@ use std::{
     path::PathBuf,
 };
 
-use etcetera::BaseStrategy;
-
 use crate::tui::{
     action::{ACTIONS, Scope},
     keymap::{self, OwnKeys},
@@ -14,8 +12,7 @@ use crate::tui::{
 
 /// The file of a person's own keys: `keys.toml` in kubeplay's configuration directory.
 fn file() -> Option<PathBuf> {
-    let base = etcetera::choose_base_strategy().ok()?;
-    Some(base.config_dir().join("kubeplay").join("keys.toml"))
+    Some(super::config_dir()?.join("keys.toml"))
 }
 
 /// Puts a person's own keys in force, if there are any. Where the file has a mistake, none of it counts.

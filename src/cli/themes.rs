@@ -5,15 +5,12 @@ use std::{
     path::PathBuf,
 };
 
-use etcetera::BaseStrategy;
-
 use crate::tui::theme::{Theme, ThemeError};
 
 /// Where a user's own themes are: `themes` in kubeplay's configuration directory.
 #[must_use]
 pub fn folder() -> Option<PathBuf> {
-    let base = etcetera::choose_base_strategy().ok()?;
-    Some(base.config_dir().join("kubeplay").join("themes"))
+    Some(super::config_dir()?.join("themes"))
 }
 
 /// Every theme, and the mistakes in those that cannot be read.

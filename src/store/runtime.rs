@@ -25,6 +25,18 @@ pub struct ContainerId {
     pub attempt: u32,
 }
 
+impl ContainerId {
+    /// What comes before all containers of a pod, in order.
+    #[must_use]
+    pub fn before_all_of(pod: Uid) -> Self {
+        Self {
+            pod,
+            name: Name::from(""),
+            attempt: 0,
+        }
+    }
+}
+
 impl fmt::Display for ContainerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.pod, self.name, self.attempt)

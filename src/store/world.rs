@@ -106,13 +106,8 @@ impl World {
         &self,
         pod: crate::api::Uid,
     ) -> impl Iterator<Item = (&ContainerId, &(Name, ContainerTruth))> {
-        let first = ContainerId {
-            pod,
-            name: Name::from(""),
-            attempt: 0,
-        };
         self.containers
-            .range(first..)
+            .range(ContainerId::before_all_of(pod)..)
             .take_while(move |(id, _)| id.pod == pod)
     }
 }

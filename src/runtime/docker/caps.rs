@@ -2,15 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use super::{shared::Shared, spec, usage::Hierarchy};
 use crate::{api::Name, store::runtime::NodeLimits};
-
-/// Where the kernel shows control groups.
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// The nodes that are capped.
 #[derive(Debug, Default)]
@@ -55,8 +51,7 @@ fn cap(shared: &Shared, node: &str, limits: NodeLimits) -> Result<(), String> {
     }
     let path = shared.cgroup_parent(node);
     let path = path.ok_or("the engine leaves control groups to systemd")?;
-    let hierarchy =
-        Hierarchy::at(Path::new(CGROUPS)).ok_or("no control groups are mounted here")?;
+    let hierarchy = Hierarchy::here().ok_or("no control groups are mounted here")?;
     let cpu = spec::cpu_quota(limits.cpu_milli, shared.options.cpu_share);
     let amount = |number: i64| u64::try_from(number).unwrap_or(0);
     let cpu = cpu.map_or((0, 0), |(period, quota)| (amount(period), amount(quota)));

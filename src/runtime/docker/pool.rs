@@ -88,10 +88,11 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A pod came that may use one.
-    pub fn wanted(&self, sandbox: SandboxId, node: &Name) {
-        self.state().users.insert(sandbox, node.clone());
+    /// A pod came that may use one. True if its sandbox is asked for for the first time.
+    pub fn wanted(&self, sandbox: SandboxId, node: &Name) -> bool {
+        let before = self.state().users.insert(sandbox, node.clone());
         self.changed.notify_one();
+        before.is_none()
     }
 
     /// Its sandbox is gone.

@@ -35,11 +35,12 @@ impl Shared {
         let (network, _) = self.network().await?;
         self.built_in().await?;
         self.cap(node, config.node);
-        if config.generic {
-            self.pool.wanted(sandbox, node);
-            if let Some(ip) = self.adopt(sandbox, config, node, ticket).await? {
-                return Ok(Answer::Sandbox { ip });
-            }
+        // One that was asked for before may exist, even if nobody heard that it was made.
+        if config.generic
+            && self.pool.wanted(sandbox, node)
+            && let Some(ip) = self.adopt(sandbox, config, node, ticket).await?
+        {
+            return Ok(Answer::Sandbox { ip });
         }
         let _turn = self.turn(&part).await;
         let _permit = self.starts.acquire().await;
@@ -81,10 +82,6 @@ impl Shared {
         let part = Part::Sandbox(sandbox);
         let _turn = self.turn(&part).await;
         self.check_alive(ticket, node, sandbox.pod)?;
-        // One that was asked for before may exist, even if nobody heard that it was made.
-        if !self.first_asked(sandbox) {
-            return Ok(None);
-        }
         while let Some(mut warm) = self.pool.take() {
             let Some(addresses) = self.known_addresses() else {
                 return Ok(None);
@@ -119,18 +116,21 @@ impl Shared {
             return;
         };
         self.release(Holder::Warm(number)).await;
-        if let Err(failure) = reap::remove_container(&self.engine, id).await {
-            tracing::warn!(container = id, %failure, "remove failed");
-        }
+        self.drop_container(id).await;
     }
 
     /// Removes all sandboxes that were made ahead and are nobody's.
     pub async fn empty_pool(&self) {
         while let Some(warm) = self.pool.take() {
             self.release(Holder::Warm(warm.number)).await;
-            if let Err(failure) = reap::remove_container(&self.engine, &warm.id).await {
-                tracing::warn!(container = warm.id, %failure, "remove failed");
-            }
+            self.drop_container(&warm.id).await;
+        }
+    }
+
+    /// Removes a container that nobody waits for. What cannot be removed now goes at the end of the run.
+    async fn drop_container(&self, id: &str) {
+        if let Err(failure) = reap::remove_container(&self.engine, id).await {
+            tracing::warn!(container = id, %failure, "remove failed");
         }
     }
 
@@ -161,9 +161,7 @@ impl Shared {
         let id = self.index().get(&part).map(|entry| entry.id.clone());
         if let Some(id) = id {
             self.index().ending(&part);
-            if let Err(failure) = reap::remove_container(&self.engine, &id).await {
-                tracing::warn!(container = id, %failure, "remove failed");
-            }
+            self.drop_container(&id).await;
             self.index().removed(&part);
         }
         self.release(Holder::Sandbox(sandbox)).await;
@@ -227,7 +225,6 @@ impl Shared {
         }
         self.release(Holder::Sandbox(sandbox)).await;
         self.pool.unwanted(sandbox);
-        self.forget_asked(sandbox);
         Ok(Answer::Removed)
     }
 

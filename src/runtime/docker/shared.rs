@@ -1,7 +1,7 @@
 //! What all calls share: the engine, what is known to run, what is prepared once, and where reports go.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
@@ -31,7 +31,7 @@ use crate::{
     api::{Name, Uid},
     store::{
         config::RuntimeKind,
-        runtime::{Exit, NodeLimits, Report, RuntimeError, RuntimeErrorKind, SandboxId},
+        runtime::{Exit, NodeLimits, Report, RuntimeError, RuntimeErrorKind},
     },
 };
 
@@ -55,8 +55,6 @@ pub struct Shared {
     /// Sandboxes that were made ahead.
     pub pool: Pool,
     pub caps: Caps,
-    /// Sandboxes that were asked for.
-    asked: Mutex<BTreeSet<SandboxId>>,
     /// Who is making a container just now.
     turns: Mutex<BTreeMap<Part, Arc<tokio::sync::Mutex<()>>>>,
     network: OnceCell<(Network, Mutex<Addresses>)>,
@@ -84,7 +82,6 @@ impl Shared {
             index: Mutex::default(),
             pool: Pool::default(),
             caps: Caps::default(),
-            asked: Mutex::default(),
             turns: Mutex::default(),
             network: OnceCell::new(),
             image: tokio::sync::Mutex::default(),
@@ -106,18 +103,6 @@ impl Shared {
             Arc::clone(turns.entry(part.clone()).or_default())
         };
         turn.lock_owned().await
-    }
-
-    /// Whether a sandbox is asked for for the first time.
-    pub fn first_asked(&self, sandbox: SandboxId) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.insert(sandbox)
-    }
-
-    /// A sandbox is gone.
-    pub fn forget_asked(&self, sandbox: SandboxId) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.remove(&sandbox);
     }
 
     /// Caps what a node's containers may use together, where that is possible.

@@ -12,7 +12,6 @@ mod group;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,8 +36,6 @@ const LOOK_AGAIN: u32 = 10;
 const ASKED_AT_MOST: usize = 20;
 /// The engine answers after its collector's next two ticks.
 const STATS_LIMIT: Duration = Duration::from_secs(5);
-/// Where the kernel shows control groups.
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// A container that runs.
 #[derive(Clone, Debug)]
@@ -77,7 +74,7 @@ impl Meter {
     fn new(shared: Arc<Shared>) -> Self {
         let local = shared.engine.is_local();
         Self {
-            hierarchy: local.then(|| Hierarchy::at(Path::new(CGROUPS))).flatten(),
+            hierarchy: local.then(Hierarchy::here).flatten(),
             sources: BTreeMap::new(),
             shared,
         }

@@ -7,7 +7,7 @@ use std::{
 
 use super::address::Addresses;
 use crate::{
-    api::{Name, Time, Uid, image::BUILT_IN_IMAGE},
+    api::{Time, Uid, image::BUILT_IN_IMAGE},
     store::runtime::{
         Answer, ContainerConfig, ContainerId, ContainerState, Exit, RuntimeError, RuntimeErrorKind,
         SandboxId, SandboxState,
@@ -209,13 +209,8 @@ impl SimNode {
     }
 
     fn containers_of(&self, pod: Uid) -> impl Iterator<Item = (&ContainerId, &SimContainer)> {
-        let first = ContainerId {
-            pod,
-            name: Name::from(""),
-            attempt: 0,
-        };
         self.containers
-            .range(first..)
+            .range(ContainerId::before_all_of(pod)..)
             .take_while(move |(id, _)| id.pod == pod)
     }
 

@@ -26,7 +26,10 @@ pub fn act(model: &mut Model, action: Action) {
             };
         }
         Action::Open => open(model),
-        _ if model.decisions.inside => scroll(model, action),
+        _ if model.decisions.inside => {
+            let most = most_scroll(model);
+            lists::scroll(&mut model.decisions.scroll, most, action);
+        }
         _ => {
             let before = model.decisions.list.cursor;
             let height = rows(model);
@@ -37,21 +40,6 @@ pub fn act(model: &mut Model, action: Action) {
             }
         }
     }
-}
-
-fn scroll(model: &mut Model, action: Action) {
-    let most = most_scroll(model);
-    let scroll = &mut model.decisions.scroll;
-    *scroll = match action {
-        Action::Up => scroll.saturating_sub(1),
-        Action::Down => scroll.saturating_add(1),
-        Action::PageUp => scroll.saturating_sub(10),
-        Action::PageDown => scroll.saturating_add(10),
-        Action::First => 0,
-        Action::Last => most,
-        _ => *scroll,
-    }
-    .min(most);
 }
 
 /// Goes to the pod that was decided about, else to the node that it was sent to.

@@ -32,3 +32,17 @@ pub fn move_newest_last(list: &mut ListModel, rows: &Rows, action: Action, heigh
     };
     move_newest_first(list, rows, turned, height);
 }
+
+/// Takes an action in a pane that scrolls, by so much at most.
+pub fn scroll(scroll: &mut usize, most: usize, action: Action) {
+    *scroll = match action {
+        Action::Up => scroll.saturating_sub(1),
+        Action::Down => scroll.saturating_add(1),
+        Action::PageUp => scroll.saturating_sub(10),
+        Action::PageDown => scroll.saturating_add(10),
+        Action::First => 0,
+        Action::Last => most,
+        _ => *scroll,
+    }
+    .min(most);
+}

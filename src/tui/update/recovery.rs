@@ -20,7 +20,10 @@ pub fn act(model: &mut Model, action: Action) {
                 model.say(format!("{} {} is gone", object.kind, object.key.name));
             }
         }
-        _ if model.recovery.inside => scroll(model, action),
+        _ if model.recovery.inside => {
+            let most = most_scroll(model);
+            lists::scroll(&mut model.recovery.scroll, most, action);
+        }
         _ => {
             let before = model.recovery.list.cursor;
             let height = rows(model);
@@ -31,21 +34,6 @@ pub fn act(model: &mut Model, action: Action) {
             }
         }
     }
-}
-
-fn scroll(model: &mut Model, action: Action) {
-    let most = most_scroll(model);
-    let scroll = &mut model.recovery.scroll;
-    *scroll = match action {
-        Action::Up => scroll.saturating_sub(1),
-        Action::Down => scroll.saturating_add(1),
-        Action::PageUp => scroll.saturating_sub(10),
-        Action::PageDown => scroll.saturating_add(10),
-        Action::First => 0,
-        Action::Last => most,
-        _ => *scroll,
-    }
-    .min(most);
 }
 
 /// After the view's room or its rows changed.

@@ -31,6 +31,11 @@ pub enum Group {
 }
 
 impl Hierarchy {
+    /// Those of this machine; none if they are not mounted where they usually are.
+    pub fn here() -> Option<Self> {
+        Self::at(Path::new("/sys/fs/cgroup"))
+    }
+
     /// What is mounted at a path; none if no control groups are.
     pub fn at(root: &Path) -> Option<Self> {
         if root.join("cgroup.controllers").is_file() {
